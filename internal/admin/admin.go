@@ -1,0 +1,67 @@
+// Package admin holds the types of the admin endpoints, served under
+// /admin/v1/ on the operations port, and the client for them. The operator,
+// the command line and the server all speak through it, so it uses nothing but
+// the standard library.
+package admin
+
+// Status is what one node says of itself: GET /admin/v1/status.
+type Status struct {
+	// Name is the node's name, ClusterID and MemberID its identity; MemberID
+	// is 16 hexadecimal digits.
+	Name      string `json:"name"`
+	ClusterID string `json:"clusterID"`
+	MemberID  string `json:"memberID"`
+	// Version is the version of the node's program.
+	Version string `json:"version"`
+	// State tells how far the node has come: Initial, AwaitingAdd, Running or
+	// Stopping.
+	State State `json:"state"`
+	// Role is Follower, PreCandidate, Candidate or Leader while Running.
+	Role string `json:"role,omitempty"`
+	// Leader is the name of the leader that this node follows, LeaderID its
+	// member ID; both are empty when it knows none.
+	Leader   string `json:"leader,omitempty"`
+	LeaderID string `json:"leaderID,omitempty"`
+	Term     uint64 `json:"term"`
+	// Indexes of the log: what is committed, applied, first and last kept.
+	CommitIndex  uint64 `json:"commitIndex"`
+	AppliedIndex uint64 `json:"appliedIndex"`
+	FirstIndex   uint64 `json:"firstIndex"`
+	LastIndex    uint64 `json:"lastIndex"`
+	// SnapshotIndex is the index of the newest snapshot, 0 before the first.
+	SnapshotIndex uint64 `json:"snapshotIndex"`
+	// Ready repeats /readyz, with the reason when not.
+	Ready          bool   `json:"ready"`
+	NotReadyReason string `json:"notReadyReason,omitempty"`
+	// Members is the membership that this node's log holds.
+	Members []Member `json:"members"`
+}
+
+// State is a node's stage of life.
+type State string
+
+const (
+	// StateInitial: the node is looking for the peers of a new cluster.
+	StateInitial State = "Initial"
+	// StateAwaitingAdd: the cluster exists without this node's member ID; the
+	// node waits to be added.
+	StateAwaitingAdd State = "AwaitingAdd"
+	// StateRunning: the node takes part in its cluster.
+	StateRunning State = "Running"
+	// StateStopping: the node was asked to stop and is handing over.
+	StateStopping State = "Stopping"
+)
+
+// Member is one place in the membership.
+type Member struct {
+	MemberID string `json:"memberID"`
+	Name     string `json:"name"`
+	Address  string `json:"address"`
+	// Role is Voter or Learner.
+	Role string `json:"role"`
+	// MatchIndex is how far the member's log is known to agree with the
+	// leader's and SinceContactMillis how long ago the leader last heard from
+	// it; only a leader reports them.
+	MatchIndex         uint64 `json:"matchIndex,omitempty"`
+	SinceContactMillis *int64 `json:"sinceContactMillis,omitempty"`
+}

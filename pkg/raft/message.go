@@ -1,0 +1,119 @@
+package raft
+
+// MessageKind says which rule a message belongs to. Names are those of the
+// Raft paper where it has one.
+type MessageKind uint8
+
+const (
+	// KindPreVote asks whether a vote request would be granted; it changes
+	// nobody's term (thesis, section 9.6). Fields: Term (the term that the
+	// sender would campaign in), LogIndex and LogTerm of its last entry.
+	KindPreVote MessageKind = 1
+	// KindPreVoteReply answers it: Reject, Reason. A granted one carries the
+	// term that was asked about, a rejected one the answering member's.
+	KindPreVoteReply MessageKind = 2
+	// KindRequestVote is the paper's RequestVote RPC (section 5.2): LogIndex,
+	// LogTerm. Transfer is set when a leader handed over.
+	KindRequestVote MessageKind = 3
+	// KindRequestVoteReply answers it: Reject, Reason.
+	KindRequestVoteReply MessageKind = 4
+	// KindAppendEntries is the paper's AppendEntries RPC (section 5.3):
+	// LogIndex and LogTerm of the entry before Entries, Commit.
+	KindAppendEntries MessageKind = 5
+	// KindAppendEntriesReply answers it. LogIndex is the last index known to
+	// match; on Reject, LogIndex and LogTerm are the hint where the logs may
+	// still agree and RejectedIndex repeats the request's LogIndex.
+	KindAppendEntriesReply MessageKind = 6
+	// KindHeartbeat is the AppendEntries without entries that a leader sends
+	// at each heartbeat interval. Commit never exceeds what the receiver is
+	// known to hold; Round numbers the read barrier.
+	KindHeartbeat MessageKind = 7
+	// KindHeartbeatReply answers it and repeats Round.
+	KindHeartbeatReply MessageKind = 8
+	// KindInstallSnapshot announces a snapshot to a member whose next entry
+	// is compacted away (section 7). The driver streams the file; the
+	// receiving core sees the message once the file has arrived whole.
+	KindInstallSnapshot MessageKind = 9
+	// KindPropose forwards proposals to the leader.
+	KindPropose MessageKind = 10
+	// KindProposeReply tells where each was appended, or why it was not.
+	KindProposeReply MessageKind = 11
+	// KindReadIndex asks the leader for a read barrier for Reads.
+	KindReadIndex MessageKind = 12
+	// KindReadIndexReply answers: LogIndex is the index to be applied before
+	// reading, or Reject with Reason.
+	KindReadIndexReply MessageKind = 13
+)
+
+// Message is what members say to each other. Which fields are used depends on
+// Kind; the others are zero. A message may be lost, repeated, delayed or
+// overtaken without harm.
+type Message struct {
+	Kind MessageKind
+	From MemberID
+	To   MemberID
+	Term Term
+
+	LogIndex      Index
+	LogTerm       Term
+	RejectedIndex Index
+	Commit        Index
+	Entries       []Entry
+	Round         uint64
+
+	Reject   bool
+	Reason   Reason
+	Transfer bool
+
+	Snapshot  *SnapshotMeta
+	Proposals []Proposal
+	Results   []ProposalResult
+	Reads     []RequestID
+}
+
+// Proposal is a command on its way to the leader.
+type Proposal struct {
+	ID   RequestID
+	Data []byte
+}
+
+// ProposalResult tells what became of a proposal: with Reason ReasonNone it
+// was appended to the log at Index in Term, which says nothing yet about its
+// commitment; otherwise it was certainly not appended.
+type ProposalResult struct {
+	ID     RequestID
+	Index  Index
+	Term   Term
+	Reason Reason
+}
+
+// Reason says why a request was refused.
+type Reason uint8
+
+const (
+	// ReasonNone means not refused.
+	ReasonNone Reason = 0
+	// ReasonNoLeader: the member knows of no leader to ask.
+	ReasonNoLeader Reason = 1
+	// ReasonNotLeader: the member that was asked does not lead any more.
+	ReasonNotLeader Reason = 2
+	// ReasonNotReady: the leader has not committed an entry of its term yet,
+	// so it may not answer reads (section 8).
+	ReasonNotReady Reason = 3
+	// ReasonOverloaded: the uncommitted part of the log is at its limit.
+	ReasonOverloaded Reason = 4
+	// ReasonTooLarge: the command exceeds the limit of one entry.
+	ReasonTooLarge Reason = 5
+	// ReasonLeaderAlive: a vote is refused while a leader is heard (thesis,
+	// section 4.2.3).
+	ReasonLeaderAlive Reason = 6
+	// ReasonLogBehind: the candidate's log is not up to date (section 5.4.1).
+	ReasonLogBehind Reason = 7
+	// ReasonVoted: the vote of this term went to another candidate.
+	ReasonVoted Reason = 8
+	// ReasonOldTerm: the sender's term is over.
+	ReasonOldTerm Reason = 9
+	// ReasonNotMember: the member is not part of the configuration, or has no
+	// vote in it.
+	ReasonNotMember Reason = 10
+)

@@ -1,0 +1,41 @@
+package raft
+
+// State is what a member's storage holds when the member starts. The storage
+// fills it in from what it verified while opening; New takes it as it is.
+type State struct {
+	HardState HardState
+	// Snapshot describes the newest snapshot; its Index is 0 when there is
+	// none.
+	Snapshot SnapshotMeta
+	// Base is the index of the last entry that was compacted away, 0 when the
+	// log is complete. The log holds the entries after Base up to Last; Last
+	// equals Base when it is empty.
+	Base Index
+	Last Index
+	// Terms tells the term of every index from Base to Last, Base included.
+	Terms []TermRun
+	// Memberships are the configurations that lie in the log, oldest first. The
+	// first is the one that was active at Base; there is none when Base is 0.
+	Memberships []MembershipAt
+}
+
+// TermRun says that the entries from First on, up to the next run, are of Term.
+type TermRun struct {
+	Term  Term
+	First Index
+}
+
+// MembershipAt is a configuration and the index of the entry that holds it.
+type MembershipAt struct {
+	Index      Index
+	Membership Membership
+}
+
+// LogReader reads entries that have left the core's memory. They are durable,
+// and the core never asks for an index that a pending Write may still change.
+type LogReader interface {
+	// Entries returns the entries from lo up to, not including, hi: at least
+	// the first, then more while their sizes together stay within maxBytes.
+	// The core treats any error as the end of this member.
+	Entries(lo, hi Index, maxBytes int) ([]Entry, error)
+}

@@ -1,7 +1,3 @@
-// Package admin holds the types of the admin endpoints, served under
-// /admin/v1/ on the operations port, and the client for them. The operator,
-// the command line and the server all speak through it, so it uses nothing but
-// the standard library.
 package admin
 
 // Status is what one node says of itself: GET /admin/v1/status.

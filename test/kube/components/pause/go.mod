@@ -1,0 +1,3 @@
+module github.com/conclave-dev/conclave/test/kube/components/pause
+
+go 1.26

@@ -7,9 +7,8 @@ type Ready struct {
 	Messages []Message
 	// Write, unless nil, is to be made durable. Writes keep their order.
 	Write *Write
-	// Restore, unless nil, means: once the Write that carries this snapshot is
-	// durable, replace the state machine's state by it, before applying
-	// Committed.
+	// Restore, unless nil, means: once this Ready's Write is durable, replace
+	// the state machine's state by this snapshot, before applying Committed.
 	Restore *SnapshotMeta
 	// Committed entries are to be applied, in order, then reported by Applied.
 	Committed []Entry
@@ -25,4 +24,194 @@ type ReadResult struct {
 	ID     RequestID
 	Index  Index
 	Reason Reason
+}
+
+// outbox gathers what the next Ready will say.
+type outbox struct {
+	messages      []Message
+	messagesAfter []Message
+	reads         []ReadResult
+	results       []ProposalResult
+	// install is a snapshot that is to replace the log.
+	install *SnapshotMeta
+
+	// announceEntries and announceCommit tell that followers may lack entries
+	// or the commit index.
+	announceEntries bool
+	announceCommit  bool
+
+	// saved is the hard state as of the last Write.
+	saved   HardState
+	writeID WriteID
+	// pending holds the Writes that are not known to be durable.
+	pending []pendingWrite
+	// applying holds the last index of each batch that was handed out to be
+	// applied and not reported back.
+	applying []Index
+}
+
+// pendingWrite remembers what a Write's durability will mean.
+type pendingWrite struct {
+	id WriteID
+	// last is the last index of the log that will be durable with it.
+	last Index
+	term Term
+	vote MemberID
+}
+
+// Ready returns what is to be done now. An error is the end of this member: its
+// log could not be read.
+func (r *Raft) Ready() (Ready, error) {
+	r.forwardReads()
+	r.startReadRound()
+	if r.role == Leader {
+		if r.out.announceEntries {
+			r.broadcastAppend()
+		}
+		if r.out.announceCommit {
+			r.announceCommits()
+		}
+	}
+	r.out.announceEntries, r.out.announceCommit = false, false
+
+	ready := Ready{Write: r.nextWrite()}
+	if ready.Write != nil && ready.Write.Snapshot != nil {
+		ready.Restore = ready.Write.Snapshot
+	}
+	ready.Committed = r.nextCommitted()
+	ready.Messages, r.out.messages = r.out.messages, nil
+	ready.Reads, r.out.reads = r.out.reads, nil
+	ready.Results, r.out.results = r.out.results, nil
+	return ready, r.failure
+}
+
+// HasReady tells whether Ready would return anything.
+func (r *Raft) HasReady() bool {
+	o := &r.out
+	return len(o.messages) > 0 || len(o.messagesAfter) > 0 || len(o.reads) > 0 || len(o.results) > 0 ||
+		o.install != nil || o.announceEntries || o.announceCommit ||
+		len(r.reads.fresh) > 0 || len(r.reads.forward) > 0 ||
+		r.log.written < r.log.last || r.log.truncateFrom != 0 || r.hardStateChanged() ||
+		r.log.applying < r.log.committed && !r.applyPaused() || r.failure != nil
+}
+
+// applyPaused tells whether the state machine is two batches behind, so that
+// what is handed out but not applied stays bounded.
+func (r *Raft) applyPaused() bool { return len(r.out.applying) >= maxApplyBatches }
+
+func (r *Raft) hardStateChanged() bool {
+	return r.term != r.out.saved.Term || r.vote != r.out.saved.Vote
+}
+
+// nextWrite gathers what must become durable, nil when there is nothing. A
+// Write without anything for the disk still orders its messages.
+func (r *Raft) nextWrite() *Write {
+	w := &Write{
+		HardStateChanged: r.hardStateChanged(),
+		TruncateFrom:     r.log.truncateFrom,
+		Snapshot:         r.out.install,
+	}
+	r.out.install = nil
+	r.log.truncateFrom = 0
+	if w.Snapshot == nil && r.log.written < r.log.last {
+		// Entries that were not written yet are in memory: no error possible.
+		w.Entries, _ = r.log.slice(r.log.written+1, r.log.last+1, r.config.MaxWriteBytes)
+		r.log.written += Index(len(w.Entries))
+	}
+	if r.log.written == r.log.last {
+		// Messages wait for the Write that completes the log they speak of.
+		w.Messages, r.out.messagesAfter = r.out.messagesAfter, nil
+	}
+	if !w.NeedsDisk() && len(w.Messages) == 0 {
+		return nil
+	}
+	r.out.writeID++
+	w.ID = r.out.writeID
+	w.HardState = HardState{Term: r.term, Vote: r.vote, Commit: min(r.log.committed, r.log.written)}
+	r.out.saved = w.HardState
+	r.out.pending = append(r.out.pending, pendingWrite{id: w.ID, last: r.log.written, term: r.term, vote: r.vote})
+	return w
+}
+
+// maxApplyBatches is how many batches of committed entries, each of at most
+// Config.MaxApplyBytes, may be handed out and not applied.
+const maxApplyBatches = 4
+
+// nextCommitted hands out committed entries that were not handed out yet.
+func (r *Raft) nextCommitted() []Entry {
+	if r.applyPaused() || r.log.applying == r.log.committed {
+		return nil
+	}
+	entries, err := r.log.slice(r.log.applying+1, r.log.committed+1, r.config.MaxApplyBytes)
+	if err != nil {
+		r.fail(err)
+		return nil
+	}
+	r.log.applying += Index(len(entries))
+	r.out.applying = append(r.out.applying, r.log.applying)
+	return entries
+}
+
+// Saved tells that all Writes up to an ID are durable.
+func (r *Raft) Saved(id WriteID) {
+	assert(id <= r.out.writeID, "write %d reported durable, the last one was %d", id, r.out.writeID)
+	for len(r.out.pending) > 0 && r.out.pending[0].id <= id {
+		w := r.out.pending[0]
+		r.out.pending = r.out.pending[1:]
+		r.log.durable = max(r.log.durable, w.last)
+		if r.role == Candidate && w.term == r.term && w.vote == r.id {
+			r.castBallot(r.id, true)
+			r.actOnBallots()
+		}
+	}
+	if r.role == Leader {
+		r.advanceCommit()
+	}
+	r.log.shrink()
+}
+
+// Applied tells that the state machine holds everything up to an index.
+func (r *Raft) Applied(index Index) {
+	assert(index <= r.log.applying, "index %d applied, only %d handed out", index, r.log.applying)
+	r.log.applied = max(r.log.applied, index)
+	for len(r.out.applying) > 0 && r.out.applying[0] <= index {
+		r.out.applying = r.out.applying[1:]
+	}
+	r.log.shrink()
+}
+
+// SnapshotSaved tells that the storage holds a snapshot of this member's own
+// state and that its log now begins after base.
+func (r *Raft) SnapshotSaved(meta SnapshotMeta, base Index) {
+	if meta.Index <= r.snapshot.Index {
+		return
+	}
+	r.snapshot = meta
+	base = min(base, meta.Index)
+	if base <= r.log.base {
+		return
+	}
+	kept := r.membershipAt(base)
+	r.log.compact(base)
+	n := 0
+	for n < len(r.memberships)-1 && r.memberships[n].Index < kept.Index {
+		n++
+	}
+	r.memberships = r.memberships[n:]
+}
+
+// SnapshotMeta describes a snapshot that would be taken at an applied index,
+// without what only the storage knows.
+func (r *Raft) SnapshotMeta(index Index) SnapshotMeta {
+	assert(index <= r.log.applied && index >= r.log.base, "snapshot at %d, applied %d, base %d", index, r.log.applied, r.log.base)
+	term, _ := r.log.term(index)
+	at := r.membershipAt(index)
+	return SnapshotMeta{Index: index, Term: term, Membership: at.Membership, MembershipIndex: at.Index}
+}
+
+// fail ends this member; the next Ready reports the error.
+func (r *Raft) fail(err error) {
+	if r.failure == nil {
+		r.failure = err
+	}
 }

@@ -1,0 +1,66 @@
+// Package raft is the Raft consensus algorithm alone: a value that is told what
+// happened and says what is to be done. It starts no goroutine, reads no clock,
+// does no input or output, and takes its randomness from outside, so the same
+// inputs give the same outputs, byte for byte.
+//
+// It follows Ongaro and Ousterhout, "In Search of an Understandable Consensus
+// Algorithm" (2014, "the paper"), and Ongaro's dissertation "Consensus: Bridging
+// Theory and Practice" (2014, "the thesis"). Comments name the section that a
+// rule comes from. Where to find what:
+//
+//	election.go     pre-vote, votes, becoming a leader       5.2, 5.4.1, thesis 9.6
+//	replication.go  AppendEntries both ways, commit rule     5.3, 5.4.2, figure 8
+//	read.go         linearizable reads without a log entry   8, thesis 6.4
+//	membership.go   configurations                           6
+//	quorum.go       the arithmetic of majorities
+//	log.go          the log: a tail in memory over the disk
+//	progress.go     what a leader knows of each follower     figure 2
+//	raft.go         terms and dispatch                       5.1, figure 4
+//	ready.go        what is to be done, and the reports of what was
+//
+// # Contract
+//
+// Inputs are Tick, Step, Propose, ReadIndex, Saved, Applied, SnapshotSaved and
+// SnapshotSent. After one or many of them the driver calls Ready and does, in
+// this order:
+//
+//  1. send Messages;
+//  2. hand Write to the storage, which makes Writes durable one after the other;
+//  3. once a Write is durable, send its Messages and call Saved with its ID;
+//  4. apply Committed to the state machine in order, after Restore if there is
+//     one, and call Applied;
+//  5. answer Reads, once their index has been applied, and Results.
+//
+// Steps 2 and 4 may lag as long as their order stays: a leader's entries travel
+// to its followers while its own disk works, so an entry is committed after
+// max(own disk, round trip + a follower's disk).
+//
+// Write IDs only grow, and Saved(id) means that everything up to id is on disk
+// in order. Whatever vouches for the disk (votes, vote requests and
+// acknowledgements) is among a Write's Messages, and the leader's own
+// acknowledgement and a candidate's own vote are taken from Saved. So a late
+// report about entries that have been overwritten since can't count for the
+// new ones.
+//
+// # Promises
+//
+// With at most a minority of members failed, of those that keep their disks:
+// at most one leader a term (Election Safety); logs that agree on an entry agree
+// on all before it (Log Matching); what was committed stays in the log of every
+// later leader (Leader Completeness) and is applied everywhere in the same order
+// (State Machine Safety); a read barrier is at least as new as everything that
+// was committed before it was asked for. Every refused request is answered with
+// a Reason. A message may be lost, repeated, delayed or reordered at will.
+//
+// # What it never does
+//
+// It never asks for the time, the network or the disk, never ranges over a map,
+// and never goes on after an invariant broke: that is a panic (assert.go),
+// since every further step might destroy what was acknowledged. Its driver is
+// package replica; nothing else should call it, save tests and simulators.
+//
+// # The first configuration
+//
+// A cluster begins with entry 1 of term 0: the configuration, the same bytes on
+// every member. It counts as committed from the start.
+package raft

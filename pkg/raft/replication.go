@@ -1,0 +1,397 @@
+package raft
+
+import "slices"
+
+// appendEntry adds an entry of the leader's own to its log.
+func (r *Raft) appendEntry(e Entry) Entry {
+	e.Index, e.Term = r.log.last+1, r.term
+	r.appendToLog(e)
+	r.uncommittedBytes += e.SizeBytes()
+	return e
+}
+
+// appendToLog adds entries to the log. A configuration among them is active
+// from here on (section 6).
+func (r *Raft) appendToLog(entries ...Entry) {
+	r.log.append(entries...)
+	for _, e := range entries {
+		if e.Kind != EntryMembership {
+			continue
+		}
+		assert(e.Membership != nil, "entry %d is a configuration without one", e.Index)
+		r.memberships = append(r.memberships, MembershipAt{Index: e.Index, Membership: *e.Membership})
+		if r.role == Leader {
+			r.trackMembers()
+		}
+	}
+}
+
+// truncateLog removes entries that contradict the leader's, and with them the
+// configurations that they brought.
+func (r *Raft) truncateLog(from Index) {
+	r.log.truncate(from)
+	for w := range r.out.pending {
+		r.out.pending[w].last = min(r.out.pending[w].last, from-1)
+	}
+	for n := len(r.memberships); n > 0 && r.memberships[n-1].Index >= from; n-- {
+		r.memberships = r.memberships[:n-1]
+	}
+	assert(len(r.memberships) > 0 || r.log.last == 0, "truncation from %d left no configuration", from)
+}
+
+// trackMembers makes the leader's view of followers match the active
+// configuration; members that stay keep their progress.
+func (r *Raft) trackMembers() {
+	old := r.followers
+	r.followers = make([]progress, 0, len(r.membership().Members))
+	for _, member := range r.membership().Members {
+		i := slices.IndexFunc(old, func(p progress) bool { return p.id == member.ID })
+		if i >= 0 {
+			r.followers = append(r.followers, old[i])
+			continue
+		}
+		// A new follower counts as heard, so that it has one period to answer.
+		r.followers = append(r.followers, progress{id: member.ID, next: r.log.last + 1, active: true})
+	}
+}
+
+// follower returns the leader's progress of a member, nil for an unknown one.
+func (r *Raft) follower(id MemberID) *progress {
+	for i := range r.followers {
+		if r.followers[i].id == id {
+			return &r.followers[i]
+		}
+	}
+	return nil
+}
+
+// broadcastAppend sends every follower what it lacks.
+func (r *Raft) broadcastAppend() {
+	for i := range r.followers {
+		if r.followers[i].id != r.id {
+			r.sendAppends(&r.followers[i])
+		}
+	}
+}
+
+// sendAppends sends a follower what it lacks, as far as its limits allow.
+func (r *Raft) sendAppends(p *progress) {
+	for !p.paused(&r.config) && (p.next <= r.log.last || p.state == stateProbe) {
+		if !r.sendAppend(p) {
+			return
+		}
+	}
+}
+
+// sendAppend sends one AppendEntries, or starts a snapshot when the entries
+// are compacted away. It tells whether more may follow.
+func (r *Raft) sendAppend(p *progress) bool {
+	prev := p.next - 1
+	prevTerm, ok := r.log.term(prev)
+	if !ok {
+		r.sendSnapshot(p)
+		return false
+	}
+	entries, err := r.log.slice(p.next, r.log.last+1, r.config.MaxAppendBytes)
+	if err != nil {
+		r.fail(err)
+		return false
+	}
+	bytes, last := 0, prev
+	for i := range entries {
+		bytes += entries[i].SizeBytes()
+		last = entries[i].Index
+	}
+	r.send(Message{
+		Kind: KindAppendEntries, To: p.id,
+		LogIndex: prev, LogTerm: prevTerm, Entries: entries, Commit: r.log.committed,
+	})
+	p.sent(last, bytes)
+	p.toldCommit = r.log.committed
+	return true
+}
+
+// sendSnapshot announces the newest snapshot (section 7).
+func (r *Raft) sendSnapshot(p *progress) {
+	assert(r.snapshot.Index >= r.log.base, "log is compacted to %d but the snapshot is at %d", r.log.base, r.snapshot.Index)
+	meta := r.snapshot
+	r.send(Message{Kind: KindInstallSnapshot, To: p.id, Snapshot: &meta})
+	p.snapshot(meta.Index)
+}
+
+// SnapshotSent tells what became of a snapshot that an InstallSnapshot message
+// asked the driver to stream to a member.
+func (r *Raft) SnapshotSent(to MemberID, ok bool) {
+	p := r.follower(to)
+	if r.role != Leader || p == nil || p.state != stateSnapshot {
+		return
+	}
+	index := p.snapshotIndex
+	p.probe()
+	if ok {
+		p.next = max(p.next, index+1)
+	}
+	// The answer to the installation, or the next heartbeat's, goes on.
+	p.waiting = true
+}
+
+// announceCommits tells followers that have everything else of a commit index
+// that they have not heard of, so that they need not wait for a heartbeat.
+func (r *Raft) announceCommits() {
+	for i := range r.followers {
+		p := &r.followers[i]
+		if p.id != r.id && p.state == stateReplicate && p.toldCommit < r.log.committed {
+			r.sendAppend(p)
+		}
+	}
+}
+
+// broadcastHeartbeat sends a heartbeat to every other member. It carries no
+// more commit index than the member is known to hold, and the number of the
+// current read round.
+func (r *Raft) broadcastHeartbeat() {
+	r.heartbeatTicks = 0
+	for i := range r.followers {
+		p := &r.followers[i]
+		if p.id == r.id {
+			continue
+		}
+		r.send(Message{
+			Kind: KindHeartbeat, To: p.id,
+			Commit: min(p.match, r.log.committed), Round: r.reads.round,
+		})
+	}
+}
+
+// handleAppendEntries is the receiver's side of AppendEntries (figure 2).
+func (r *Raft) handleAppendEntries(m *Message) {
+	if m.LogIndex < r.log.committed {
+		// What is committed here is what the leader has, so it matches.
+		r.acknowledge(m.From, r.log.committed)
+		return
+	}
+	if t, ok := r.log.term(m.LogIndex); !ok || t != m.LogTerm {
+		index, term := r.log.agreement(m.LogIndex, m.LogTerm)
+		r.sendWhenDurable(Message{
+			Kind: KindAppendEntriesReply, To: m.From, Reject: true,
+			RejectedIndex: m.LogIndex, LogIndex: index, LogTerm: term,
+		})
+		return
+	}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		assert(e.Index == m.LogIndex+Index(i)+1, "entry %d at place %d after %d", e.Index, i, m.LogIndex)
+		if t, ok := r.log.term(e.Index); ok && t == e.Term {
+			continue
+		}
+		if e.Index <= r.log.last {
+			r.truncateLog(e.Index)
+		}
+		r.appendToLog(m.Entries[i:]...)
+		break
+	}
+	last := m.LogIndex + Index(len(m.Entries))
+	// Not beyond what this message has verified: a longer tail may still be
+	// another leader's.
+	r.commitTo(min(m.Commit, last))
+	r.acknowledge(m.From, last)
+}
+
+// acknowledge tells the leader, once the log is durable, that it matches up to
+// an index.
+func (r *Raft) acknowledge(leader MemberID, match Index) {
+	r.sendWhenDurable(Message{Kind: KindAppendEntriesReply, To: leader, LogIndex: match})
+}
+
+// handleHeartbeat takes the commit index and answers at once: the answer
+// vouches for the term, not for the log.
+func (r *Raft) handleHeartbeat(m *Message) {
+	r.commitTo(min(m.Commit, r.log.last))
+	r.send(Message{Kind: KindHeartbeatReply, To: m.From, Round: m.Round})
+}
+
+// handleInstallSnapshot replaces the log by a snapshot that has arrived
+// (section 7), unless the log has it all anyway.
+func (r *Raft) handleInstallSnapshot(m *Message) {
+	meta := m.Snapshot
+	if meta == nil {
+		return
+	}
+	if meta.Index <= r.log.committed {
+		r.acknowledge(m.From, r.log.committed)
+		return
+	}
+	if t, ok := r.log.term(meta.Index); ok && t == meta.Term {
+		r.commitTo(meta.Index)
+		r.acknowledge(m.From, meta.Index)
+		return
+	}
+	r.log.reset(meta.Index, meta.Term)
+	r.snapshot = *meta
+	r.memberships = []MembershipAt{{Index: meta.MembershipIndex, Membership: meta.Membership}}
+	for w := range r.out.pending {
+		// Nothing of the old log counts as durable any more.
+		r.out.pending[w].last = 0
+	}
+	r.out.install, r.out.applying = meta, nil
+	r.acknowledge(m.From, meta.Index)
+}
+
+// stepFromFollower handles a follower's answers on the leader.
+func (r *Raft) stepFromFollower(m *Message) {
+	p := r.follower(m.From)
+	if r.role != Leader || p == nil {
+		return
+	}
+	p.active = true
+	p.contactTicks = 0
+	switch {
+	case m.Kind == KindHeartbeatReply:
+		r.handleHeartbeatReply(p, m)
+	case m.Reject:
+		r.handleRejectedAppend(p, m)
+	default:
+		r.handleAcknowledgement(p, m)
+	}
+}
+
+func (r *Raft) handleHeartbeatReply(p *progress, m *Message) {
+	if m.Round <= r.reads.round {
+		p.ackedRound = max(p.ackedRound, m.Round)
+	}
+	r.confirmReads()
+	switch {
+	case p.state == stateProbe:
+		p.waiting = false
+	case p.state == stateReplicate && len(p.inflight) > 0 && !p.progressed:
+		// What was sent has not been acknowledged for a heartbeat: look again.
+		p.probe()
+	}
+	p.progressed = false
+	if p.match < r.log.last {
+		r.sendAppends(p)
+	}
+}
+
+// handleRejectedAppend moves next back to where the logs may agree, skipping
+// whole terms (end of section 5.3).
+func (r *Raft) handleRejectedAppend(p *progress, m *Message) {
+	stale := m.RejectedIndex <= p.match ||
+		p.state == stateProbe && m.RejectedIndex != p.next-1 ||
+		p.state == stateSnapshot
+	if stale {
+		return
+	}
+	index := Index(0)
+	if m.LogIndex >= r.log.base {
+		index, _ = r.log.agreement(m.LogIndex, m.LogTerm)
+	}
+	p.probe()
+	p.next = max(min(index, m.RejectedIndex-1)+1, p.match+1)
+	r.sendAppends(p)
+}
+
+func (r *Raft) handleAcknowledgement(p *progress, m *Message) {
+	if m.LogIndex > r.log.last {
+		// No member's log matches beyond the leader's own end.
+		return
+	}
+	before := p.match
+	p.acknowledged(m.LogIndex)
+	switch {
+	case p.state == stateProbe:
+		p.replicate()
+	case p.state == stateSnapshot && p.match >= p.snapshotIndex:
+		p.replicate()
+	}
+	if p.match > before {
+		r.advanceCommit()
+	}
+	r.sendAppends(p)
+}
+
+// advanceCommit commits what a majority has durable, but only through an entry
+// of the current term (section 5.4.2, figure 8).
+func (r *Raft) advanceCommit() {
+	index := reached(r.membership(), func(id MemberID) Index {
+		if id == r.id {
+			return r.log.durable
+		}
+		if p := r.follower(id); p != nil {
+			return p.match
+		}
+		return 0
+	})
+	if index <= r.log.committed {
+		return
+	}
+	if t, _ := r.log.term(index); t != r.term {
+		return
+	}
+	r.commitTo(index)
+	r.out.announceCommit = true
+}
+
+// commitTo marks the log as committed up to an index.
+func (r *Raft) commitTo(index Index) {
+	if index <= r.log.committed {
+		return
+	}
+	assert(index <= r.log.last, "commit index %d beyond the last index %d", index, r.log.last)
+	if r.role == Leader {
+		for i := max(r.log.committed+1, r.termStart); i <= index; i++ {
+			r.uncommittedBytes -= r.log.tail[i-r.log.tailFirst].SizeBytes()
+		}
+	}
+	r.log.committed = index
+}
+
+// Propose asks for commands to be appended to the replicated log. Each one is
+// answered in a later Ready's Results: with its place, or with the reason why
+// it was certainly not appended. A follower sends them on to its leader; then
+// an answer may be lost, and the outcome with it.
+func (r *Raft) Propose(proposals ...Proposal) {
+	if r.role == Leader {
+		r.out.results = append(r.out.results, r.appendProposals(proposals)...)
+		return
+	}
+	if r.leader == NoMember {
+		for _, p := range proposals {
+			r.out.results = append(r.out.results, ProposalResult{ID: p.ID, Reason: ReasonNoLeader})
+		}
+		return
+	}
+	for len(proposals) > 0 {
+		n, bytes := 0, 0
+		for n < len(proposals) {
+			bytes += len(proposals[n].Data) + entryOverheadBytes
+			if n > 0 && bytes > r.config.MaxAppendBytes {
+				break
+			}
+			n++
+		}
+		r.send(Message{Kind: KindPropose, To: r.leader, Proposals: slices.Clone(proposals[:n])})
+		proposals = proposals[n:]
+	}
+}
+
+// appendProposals appends commands on the leader and says where each went.
+func (r *Raft) appendProposals(proposals []Proposal) []ProposalResult {
+	results := make([]ProposalResult, len(proposals))
+	for i, p := range proposals {
+		results[i] = ProposalResult{ID: p.ID}
+		switch {
+		case r.role != Leader:
+			results[i].Reason = ReasonNotLeader
+		case len(p.Data) > r.config.MaxCommandBytes:
+			results[i].Reason = ReasonTooLarge
+		case r.uncommittedBytes > 0 && r.uncommittedBytes+len(p.Data) > r.config.MaxUncommittedBytes:
+			results[i].Reason = ReasonOverloaded
+		default:
+			e := r.appendEntry(Entry{Kind: EntryCommand, Data: p.Data})
+			results[i].Index, results[i].Term = e.Index, e.Term
+			r.out.announceEntries = true
+		}
+	}
+	return results
+}

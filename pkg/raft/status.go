@@ -1,0 +1,63 @@
+package raft
+
+// Status is what a member says of itself.
+type Status struct {
+	ID     MemberID
+	Term   Term
+	Role   Role
+	Vote   MemberID
+	Leader MemberID
+
+	Base          Index
+	Last          Index
+	Durable       Index
+	Committed     Index
+	Applied       Index
+	SnapshotIndex Index
+
+	// Membership is the active configuration. It is shared, not to be changed.
+	Membership Membership
+	// Followers is a leader's view of the other members, sorted by ID.
+	Followers []FollowerStatus
+	// TimeoutTicks is the length of the present election period.
+	TimeoutTicks int
+}
+
+// FollowerStatus is what a leader knows of another member.
+type FollowerStatus struct {
+	ID MemberID
+	// State is probe, replicate or snapshot.
+	State string
+	Match Index
+	Next  Index
+	// ContactTicks is the number of ticks since its last message.
+	ContactTicks int
+}
+
+// Leads tells whether this member leads, and in which term. It costs nothing.
+func (r *Raft) Leads() (Term, bool) { return r.term, r.role == Leader }
+
+// Leader returns the leader that this member follows, itself included, or
+// NoMember, and the term.
+func (r *Raft) Leader() (MemberID, Term) { return r.leader, r.term }
+
+// Status returns what the member says of itself.
+func (r *Raft) Status() Status {
+	s := Status{
+		ID: r.id, Term: r.term, Role: r.role, Vote: r.vote, Leader: r.leader,
+		Base: r.log.base, Last: r.log.last, Durable: r.log.durable,
+		Committed: r.log.committed, Applied: r.log.applied,
+		SnapshotIndex: r.snapshot.Index,
+		Membership:    *r.membership(),
+		TimeoutTicks:  r.timeoutTicks,
+	}
+	for i := range r.followers {
+		p := &r.followers[i]
+		if p.id != r.id {
+			s.Followers = append(s.Followers, FollowerStatus{
+				ID: p.id, State: p.state.String(), Match: p.match, Next: p.next, ContactTicks: p.contactTicks,
+			})
+		}
+	}
+	return s
+}

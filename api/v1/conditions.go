@@ -1,0 +1,171 @@
+package v1
+
+// Types of conditions. Each is set at the operator's first visit, with the
+// status Unknown where it can't tell.
+const (
+	// ConditionReady sums up: Available, MembersReady and MembersUpdated are
+	// True and Stalled is not. Its reason is that of the first that fails.
+	ConditionReady = "Ready"
+	// ConditionAvailable is True while a leader says that it heard from a quorum
+	// of voters within the election timeout, so that writes are acknowledged.
+	// It is Unknown while the operator can't reach the members: the operator may
+	// be the one that is cut off.
+	ConditionAvailable = "Available"
+	// ConditionMembersReady is True while the pod of every replica is ready.
+	ConditionMembersReady = "MembersReady"
+	// ConditionMembersUpdated is True once every pod runs what the spec asks.
+	ConditionMembersUpdated = "MembersUpdated"
+	// ConditionVolumesReady is True while every member's volume claim is bound.
+	ConditionVolumesReady = "VolumesReady"
+	// ConditionQuorumAtRisk is True while the loss of one more voter would stop
+	// writes.
+	ConditionQuorumAtRisk = "QuorumAtRisk"
+	// ConditionReconciling is True while the operator has something to do or
+	// waits for something that it has done.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True while the operator can't go on without help.
+	ConditionStalled = "Stalled"
+	// ConditionPaused is True while spec.reconcilePolicy keeps the operator from
+	// changing anything.
+	ConditionPaused = "Paused"
+)
+
+// Reasons of Ready beside those of the conditions that it sums up.
+const (
+	// ReasonAllGood: every part of the sum is as it should be.
+	ReasonAllGood = "AllGood"
+)
+
+// Reasons of Available.
+const (
+	// ReasonLeaderHasQuorum: the leader heard from a quorum of voters within the
+	// election timeout.
+	ReasonLeaderHasQuorum = "LeaderHasQuorum"
+	// ReasonBootstrapping: the cluster is new and has had no leader yet.
+	ReasonBootstrapping = "Bootstrapping"
+	// ReasonNoLeader: members answer, and none of them knows a leader.
+	ReasonNoLeader = "NoLeader"
+	// ReasonQuorumLost: a member calls itself leader but has lost touch with a
+	// quorum of voters.
+	ReasonQuorumLost = "QuorumLost"
+	// ReasonNoMemberRuns: no pod of the cluster is running.
+	ReasonNoMemberRuns = "NoMemberRuns"
+	// ReasonLeaderUnreachable: members follow a leader that doesn't answer the
+	// operator.
+	ReasonLeaderUnreachable = "LeaderUnreachable"
+	// ReasonMembersUnreachable: pods run, and none answers the operator.
+	ReasonMembersUnreachable = "MembersUnreachable"
+)
+
+// Reasons of MembersReady. When several apply, the one listed first is given.
+const (
+	// ReasonAllMembersReady: the pod of every replica is ready.
+	ReasonAllMembersReady = "AllMembersReady"
+	// ReasonImagePullFailed: a pod's image can't be fetched.
+	ReasonImagePullFailed = "ImagePullFailed"
+	// ReasonPodRejected: a container can't be made from the pod as it is.
+	ReasonPodRejected = "PodRejected"
+	// ReasonCrashLooping: a pod's program ends again and again.
+	ReasonCrashLooping = "CrashLooping"
+	// ReasonUnschedulable: no node of the Kubernetes cluster takes a pod.
+	ReasonUnschedulable = "Unschedulable"
+	// ReasonAwaitingAdd: a member runs with an empty volume in a cluster that
+	// doesn't know it.
+	ReasonAwaitingAdd = "AwaitingAdd"
+	// ReasonPodMissing: a replica has no pod.
+	ReasonPodMissing = "PodMissing"
+	// ReasonMemberNotReady: a pod runs and isn't ready.
+	ReasonMemberNotReady = "MemberNotReady"
+)
+
+// Reasons of MembersUpdated.
+const (
+	// ReasonAllMembersUpdated: every pod runs what the spec asks.
+	ReasonAllMembersUpdated = "AllMembersUpdated"
+	// ReasonRollingOut: pods are being replaced, one at a time.
+	ReasonRollingOut = "RollingOut"
+	// ReasonRolloutBlocked: the next pod may be replaced only when the named
+	// members take part again, or a leader is there to ask.
+	ReasonRolloutBlocked = "RolloutBlocked"
+	// ReasonNotObserved: the StatefulSet doesn't exist yet, or its controller
+	// hasn't seen the latest change.
+	ReasonNotObserved = "NotObserved"
+)
+
+// Reasons of VolumesReady.
+const (
+	// ReasonAllVolumesBound: every member's claim is bound.
+	ReasonAllVolumesBound = "AllVolumesBound"
+	// ReasonVolumePending: a claim waits for a volume.
+	ReasonVolumePending = "VolumePending"
+	// ReasonVolumeMissing: a replica has no claim.
+	ReasonVolumeMissing = "VolumeMissing"
+	// ReasonVolumeLost: a claim's volume is gone.
+	ReasonVolumeLost = "VolumeLost"
+)
+
+// Reasons of QuorumAtRisk.
+const (
+	// ReasonLossTolerated: at least one more voter may be lost.
+	ReasonLossTolerated = "LossTolerated"
+	// ReasonOneLossStopsWrites: with one voter fewer there is no quorum.
+	ReasonOneLossStopsWrites = "OneLossStopsWrites"
+	// ReasonSingleVoter: a cluster of one has nobody to spare.
+	ReasonSingleVoter = "SingleVoter"
+	// ReasonNoQuorum: there is no quorum to lose.
+	ReasonNoQuorum = "NoQuorum"
+	// ReasonVotersUnknown: no leader tells how its voters are.
+	ReasonVotersUnknown = "VotersUnknown"
+)
+
+// Reasons of Reconciling.
+const (
+	// ReasonSettled: nothing is left to do.
+	ReasonSettled = "Settled"
+	// ReasonCreatingSecrets: the tokens of the admin endpoints are being made.
+	ReasonCreatingSecrets = "CreatingSecrets"
+	// ReasonApplyingObjects: owned objects are being made or corrected.
+	ReasonApplyingObjects = "ApplyingObjects"
+	// ReasonStampingVolumes: the cluster ID is being noted on volume claims.
+	ReasonStampingVolumes = "StampingVolumes"
+	// ReasonWaitingForLeader: the members have yet to agree on a leader.
+	ReasonWaitingForLeader = "WaitingForLeader"
+	// ReasonWaitingForMembers: pods have yet to become ready.
+	ReasonWaitingForMembers = "WaitingForMembers"
+	// ReasonWaitingForDeletion: objects of an earlier cluster of this name have
+	// yet to disappear.
+	ReasonWaitingForDeletion = "WaitingForDeletion"
+	// ReasonWaitingForStatefulSet: the StatefulSet's controller has yet to see
+	// the latest change.
+	ReasonWaitingForStatefulSet = "WaitingForStatefulSet"
+)
+
+// Reasons of Stalled.
+const (
+	// ReasonNotStalled: the operator can go on.
+	ReasonNotStalled = "NotStalled"
+	// ReasonInvalidSpec: the spec breaks a rule of its schema.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonScalingUnsupported: spec.replicas isn't the number of members that
+	// the cluster was made with.
+	ReasonScalingUnsupported = "ScalingUnsupported"
+	// ReasonNameConflict: an object of a name that the cluster needs belongs to
+	// somebody else.
+	ReasonNameConflict = "NameConflict"
+	// ReasonClusterIDConflict: the owned objects and volume claims carry
+	// different cluster IDs.
+	ReasonClusterIDConflict = "ClusterIDConflict"
+	// ReasonVolumeOwnershipUnknown: there are volume claims of this name, and
+	// they don't make up one whole cluster.
+	ReasonVolumeOwnershipUnknown = "VolumeOwnershipUnknown"
+	// ReasonRequestRefused: the API server refuses what the operator asks of it.
+	ReasonRequestRefused = "RequestRefused"
+)
+
+// Reasons of Paused.
+const (
+	// ReasonPausedBySpec: spec.reconcilePolicy is Paused.
+	ReasonPausedBySpec = "PausedBySpec"
+	// ReasonManaged: spec.reconcilePolicy is Managed.
+	ReasonManaged = "Managed"
+)

@@ -1,0 +1,170 @@
+package resources
+
+import (
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	v1 "github.com/conclave-dev/conclave/api/v1"
+)
+
+// ContainerName is the name of the pods' one container.
+const ContainerName = "node"
+
+// userID is the user and group that the node runs as, and that owns its volume.
+const userID = 65532
+
+// podTemplate is the same for every member and every number of members.
+func podTemplate(in Input) corev1.PodTemplateSpec {
+	pod := in.Cluster.Spec.Pod
+	labels := maps.Clone(pod.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, Labels(in.Cluster.Name))
+	annotations := maps.Clone(pod.Annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[v1.AnnotationConfigHash] = configHash(in)
+	return corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
+		Spec: corev1.PodSpec{
+			ServiceAccountName:            in.Cluster.Name,
+			AutomountServiceAccountToken:  ptr.To(false),
+			EnableServiceLinks:            ptr.To(false),
+			SecurityContext:               podSecurity(),
+			TerminationGracePeriodSeconds: ptr.To(pod.TerminationGracePeriodSeconds),
+			ImagePullSecrets:              pullSecrets(in),
+			Affinity:                      pod.Affinity,
+			TopologySpreadConstraints:     spreadConstraints(in),
+			Tolerations:                   pod.Tolerations,
+			NodeSelector:                  pod.NodeSelector,
+			PriorityClassName:             pod.PriorityClassName,
+			Containers:                    []corev1.Container{nodeContainer(in)},
+			Volumes:                       []corev1.Volume{configVolume(in)},
+		},
+	}
+}
+
+// podSecurity meets the restricted standard. The volume's owner is changed only
+// when its root isn't right yet, since a large volume takes minutes.
+func podSecurity() *corev1.PodSecurityContext {
+	return &corev1.PodSecurityContext{
+		RunAsNonRoot:        ptr.To(true),
+		RunAsUser:           ptr.To[int64](userID),
+		RunAsGroup:          ptr.To[int64](userID),
+		FSGroup:             ptr.To[int64](userID),
+		FSGroupChangePolicy: ptr.To(corev1.FSGroupChangeOnRootMismatch),
+		SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+func nodeContainer(in Input) corev1.Container {
+	return corev1.Container{
+		Name:            ContainerName,
+		Image:           in.Image(),
+		ImagePullPolicy: in.Cluster.Spec.Image.PullPolicy,
+		Command:         []string{"/node"},
+		Args:            []string{"--config", configDir + "/" + configKey},
+		Ports: []corev1.ContainerPort{
+			{Name: "http", ContainerPort: PortClient, Protocol: corev1.ProtocolTCP},
+			{Name: "peer", ContainerPort: PortPeer, Protocol: corev1.ProtocolTCP},
+			{Name: "ops", ContainerPort: PortOps, Protocol: corev1.ProtocolTCP},
+		},
+		Resources: corev1.ResourceRequirements{
+			Requests: in.Cluster.Spec.Pod.Resources.Requests,
+			Limits:   in.Cluster.Spec.Pod.Resources.Limits,
+		},
+		// A long log may be replayed before the first answer: five minutes.
+		StartupProbe: probe("/livez", 1, 5, 300),
+		// Killing a node that only waits for its disk makes things worse: a
+		// minute.
+		LivenessProbe:  probe("/livez", 10, 5, 6),
+		ReadinessProbe: probe("/readyz", 2, 2, 3),
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: ptr.To(false),
+			ReadOnlyRootFilesystem:   ptr.To(true),
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
+		VolumeMounts: []corev1.VolumeMount{
+			{Name: claimTemplateName, MountPath: dataDir},
+			{Name: "config", MountPath: configDir, ReadOnly: true},
+		},
+	}
+}
+
+func probe(path string, periodSeconds, timeoutSeconds, failures int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{
+			HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("ops"), Scheme: corev1.URISchemeHTTP},
+		},
+		PeriodSeconds:    periodSeconds,
+		TimeoutSeconds:   timeoutSeconds,
+		SuccessThreshold: 1,
+		FailureThreshold: failures,
+	}
+}
+
+// configVolume puts the configuration file and both tokens into one directory. A
+// volume inside another read-only one couldn't be mounted.
+func configVolume(in Input) corev1.Volume {
+	name := in.Cluster.Name
+	token := func(secret, path string) corev1.VolumeProjection {
+		return corev1.VolumeProjection{Secret: &corev1.SecretProjection{
+			LocalObjectReference: corev1.LocalObjectReference{Name: secret},
+			Items:                []corev1.KeyToPath{{Key: TokenKey, Path: path}},
+		}}
+	}
+	return corev1.Volume{
+		Name: "config",
+		VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+			DefaultMode: ptr.To[int32](0o440),
+			Sources: []corev1.VolumeProjection{
+				{ConfigMap: &corev1.ConfigMapProjection{
+					LocalObjectReference: corev1.LocalObjectReference{Name: ConfigMapName(name)},
+					Items:                []corev1.KeyToPath{{Key: configKey, Path: configKey}},
+				}},
+				token(AdminSecretName(name), adminTokenPath),
+				token(OperatorSecretName(name), operatorTokenPath),
+			},
+		}},
+	}
+}
+
+func pullSecrets(in Input) []corev1.LocalObjectReference {
+	var secrets []corev1.LocalObjectReference
+	for _, secret := range in.Cluster.Spec.Image.PullSecrets {
+		secrets = append(secrets, corev1.LocalObjectReference{Name: secret.Name})
+	}
+	return secrets
+}
+
+// spreadConstraints are the resource's own, or else prefer different zones, then
+// different nodes. They only prefer: a cluster that has too few of them should
+// still start.
+func spreadConstraints(in Input) []corev1.TopologySpreadConstraint {
+	selector := &metav1.LabelSelector{MatchLabels: SelectorLabels(in.Cluster.Name)}
+	if in.Cluster.Spec.Pod.TopologySpreadConstraints == nil {
+		spread := func(topologyKey string) corev1.TopologySpreadConstraint {
+			return corev1.TopologySpreadConstraint{
+				MaxSkew:           1,
+				TopologyKey:       topologyKey,
+				WhenUnsatisfiable: corev1.ScheduleAnyway,
+				LabelSelector:     selector,
+			}
+		}
+		return []corev1.TopologySpreadConstraint{spread(corev1.LabelTopologyZone), spread(corev1.LabelHostname)}
+	}
+	var constraints []corev1.TopologySpreadConstraint
+	for _, constraint := range in.Cluster.Spec.Pod.TopologySpreadConstraints {
+		if constraint.LabelSelector == nil {
+			constraint.LabelSelector = selector
+		}
+		constraints = append(constraints, constraint)
+	}
+	return constraints
+}

@@ -31,7 +31,8 @@
 //     one, and call Applied;
 //  5. answer Reads, once their index has been applied, and Results.
 //
-// Steps 2 and 4 may lag as long as their order stays: a leader's entries travel
+// A driver whose disk is busy asks for a Ready without a Write; what needs the
+// disk gathers into the next one. Steps 2 and 4 may lag as long as their order stays: a leader's entries travel
 // to its followers while its own disk works, so an entry is committed after
 // max(own disk, round trip + a follower's disk).
 //

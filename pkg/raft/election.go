@@ -170,7 +170,7 @@ func (r *Raft) actOnBallots() {
 func (r *Raft) becomeLeader() {
 	r.role = Leader
 	r.leader = r.id
-	r.electionTicks, r.heartbeatTicks = 0, 0
+	r.heartbeatTicks = 0
 	r.ballots = nil
 	r.reads = reads{round: r.reads.round}
 	r.followers = nil
@@ -186,12 +186,9 @@ func (r *Raft) tickLeader() {
 	for i := range r.followers {
 		r.followers[i].contactTicks++
 	}
-	if r.electionTicks >= r.config.ElectionTicksMax {
-		r.electionTicks = 0
-		if !r.quorumActive() {
-			r.becomeFollower(r.term, NoMember)
-			return
-		}
+	if !r.quorumHeard() {
+		r.becomeFollower(r.term, NoMember)
+		return
 	}
 	r.heartbeatTicks++
 	if r.heartbeatTicks >= r.config.HeartbeatTicks {
@@ -199,17 +196,14 @@ func (r *Raft) tickLeader() {
 	}
 }
 
-// quorumActive tells whether a quorum was heard since the last call.
-func (r *Raft) quorumActive() bool {
-	heard := tally(r.membership(), func(id MemberID) ballot {
+// quorumHeard tells whether a quorum was heard within the maximum election
+// timeout.
+func (r *Raft) quorumHeard() bool {
+	return tally(r.membership(), func(id MemberID) ballot {
 		p := r.follower(id)
-		if id == r.id || p != nil && p.active {
+		if id == r.id || p != nil && p.contactTicks < r.config.ElectionTicksMax {
 			return ballotGranted
 		}
 		return ballotRefused
-	})
-	for i := range r.followers {
-		r.followers[i].active = false
-	}
-	return heard == outcomeWon
+	}) == outcomeWon
 }

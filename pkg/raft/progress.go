@@ -43,8 +43,6 @@ type progress struct {
 	ackedRound uint64
 	// contactTicks counts ticks since its last message.
 	contactTicks int
-	// active is set by each of its messages and cleared by check-quorum.
-	active bool
 	// progressed is set when match grows and cleared by each heartbeat reply:
 	// sent entries without progress in between are taken for lost.
 	progressed bool

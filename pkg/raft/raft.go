@@ -38,8 +38,8 @@ type Raft struct {
 	// log's base; the last is active. A truncation takes some back.
 	memberships []MembershipAt
 
-	// electionTicks counts since the last sign of a leader, or since a
-	// leader's last check-quorum; timeoutTicks is this period's random limit.
+	// electionTicks counts since the last sign of a leader; timeoutTicks is
+	// this period's random limit.
 	electionTicks  int
 	timeoutTicks   int
 	heartbeatTicks int
@@ -96,11 +96,11 @@ func New(config Config, state State) (*Raft, error) {
 
 // Tick tells that one tick of time has passed.
 func (r *Raft) Tick() {
-	r.electionTicks++
 	if r.role == Leader {
 		r.tickLeader()
 		return
 	}
+	r.electionTicks++
 	if r.electionTicks >= r.timeoutTicks {
 		r.resetElectionTimer()
 		if r.mayCampaign() {

@@ -59,9 +59,11 @@ type pendingWrite struct {
 	vote MemberID
 }
 
-// Ready returns what is to be done now. An error is the end of this member: its
-// log could not be read.
-func (r *Raft) Ready() (Ready, error) {
+// Ready returns what is to be done now. A driver whose disk is busy passes
+// false for write and gets no Write: what needs the disk gathers, and the next
+// Write carries all of it, so that batches form by themselves. An error is the
+// end of this member: its log could not be read.
+func (r *Raft) Ready(write bool) (Ready, error) {
 	r.forwardReads()
 	r.startReadRound()
 	if r.role == Leader {
@@ -74,25 +76,33 @@ func (r *Raft) Ready() (Ready, error) {
 	}
 	r.out.announceEntries, r.out.announceCommit = false, false
 
-	ready := Ready{Write: r.nextWrite()}
+	var ready Ready
+	if write {
+		ready.Write = r.nextWrite()
+	}
 	if ready.Write != nil && ready.Write.Snapshot != nil {
 		ready.Restore = ready.Write.Snapshot
 	}
-	ready.Committed = r.nextCommitted()
+	if r.out.install == nil {
+		ready.Committed = r.nextCommitted()
+	}
 	ready.Messages, r.out.messages = r.out.messages, nil
 	ready.Reads, r.out.reads = r.out.reads, nil
 	ready.Results, r.out.results = r.out.results, nil
 	return ready, r.failure
 }
 
-// HasReady tells whether Ready would return anything.
-func (r *Raft) HasReady() bool {
+// HasReady tells whether Ready, called with the same argument, would return
+// anything.
+func (r *Raft) HasReady(write bool) bool {
 	o := &r.out
-	return len(o.messages) > 0 || len(o.messagesAfter) > 0 || len(o.reads) > 0 || len(o.results) > 0 ||
-		o.install != nil || o.announceEntries || o.announceCommit ||
-		len(r.reads.fresh) > 0 || len(r.reads.forward) > 0 ||
-		r.log.written < r.log.last || r.log.truncateFrom != 0 || r.hardStateChanged() ||
-		r.log.applying < r.log.committed && !r.applyPaused() || r.failure != nil
+	if write && (o.install != nil || len(o.messagesAfter) > 0 || r.log.written < r.log.last ||
+		r.log.truncateFrom != 0 || r.hardStateChanged()) {
+		return true
+	}
+	return len(o.messages) > 0 || len(o.reads) > 0 || len(o.results) > 0 ||
+		o.announceEntries || o.announceCommit || len(r.reads.fresh) > 0 || len(r.reads.forward) > 0 ||
+		o.install == nil && r.log.applying < r.log.committed && !r.applyPaused() || r.failure != nil
 }
 
 // applyPaused tells whether the state machine is two batches behind, so that

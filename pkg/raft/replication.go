@@ -50,8 +50,8 @@ func (r *Raft) trackMembers() {
 			r.followers = append(r.followers, old[i])
 			continue
 		}
-		// A new follower counts as heard, so that it has one period to answer.
-		r.followers = append(r.followers, progress{id: member.ID, next: r.log.last + 1, active: true})
+		// A new follower counts as just heard, so that it has time to answer.
+		r.followers = append(r.followers, progress{id: member.ID, next: r.log.last + 1})
 	}
 }
 
@@ -243,7 +243,6 @@ func (r *Raft) stepFromFollower(m *Message) {
 	if r.role != Leader || p == nil {
 		return
 	}
-	p.active = true
 	p.contactTicks = 0
 	switch {
 	case m.Kind == KindHeartbeatReply:

@@ -1,5 +1,7 @@
 package raft
 
+import "math"
+
 // Status is what a member says of itself.
 type Status struct {
 	ID     MemberID
@@ -60,4 +62,19 @@ func (r *Raft) Status() Status {
 		}
 	}
 	return s
+}
+
+// Entries returns the log from lo up to, not including, hi, for people to look
+// at.
+func (r *Raft) Entries(lo, hi Index) ([]Entry, error) {
+	var all []Entry
+	for lo < hi {
+		entries, err := r.log.slice(lo, hi, math.MaxInt)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entries...)
+		lo += Index(len(entries))
+	}
+	return all, nil
 }

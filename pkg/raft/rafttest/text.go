@@ -1,0 +1,143 @@
+package rafttest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/conclave-dev/conclave/pkg/raft"
+)
+
+// messageText tells a message in the words of the Raft paper.
+func messageText(m *raft.Message) string {
+	switch m.Kind {
+	case raft.KindPreVote:
+		return fmt.Sprintf("PreVote for term %d, my log ends with %s", m.Term, at(m.LogIndex, m.LogTerm))
+	case raft.KindRequestVote:
+		return fmt.Sprintf("RequestVote in term %d, my log ends with %s", m.Term, at(m.LogIndex, m.LogTerm))
+	case raft.KindPreVoteReply:
+		return fmt.Sprintf("PreVote %s in term %d", granted(m), m.Term)
+	case raft.KindRequestVoteReply:
+		return fmt.Sprintf("vote %s in term %d", granted(m), m.Term)
+	case raft.KindAppendEntries:
+		return fmt.Sprintf("AppendEntries in term %d after %s: %s, committed %d",
+			m.Term, at(m.LogIndex, m.LogTerm), entriesText(m.Entries), m.Commit)
+	case raft.KindAppendEntriesReply:
+		if m.Reason == raft.ReasonOldTerm {
+			return fmt.Sprintf("AppendEntries refused, it is term %d", m.Term)
+		}
+		if m.Reject {
+			return fmt.Sprintf("AppendEntries refused in term %d: no match at %d, try %s",
+				m.Term, m.RejectedIndex, at(m.LogIndex, m.LogTerm))
+		}
+		return fmt.Sprintf("AppendEntries accepted in term %d, durable up to %d", m.Term, m.LogIndex)
+	case raft.KindHeartbeat:
+		return fmt.Sprintf("AppendEntries (heartbeat) in term %d, committed %d", m.Term, m.Commit)
+	case raft.KindHeartbeatReply:
+		if m.Reject {
+			return fmt.Sprintf("heartbeat refused, it is term %d", m.Term)
+		}
+		return fmt.Sprintf("heartbeat answered in term %d", m.Term)
+	case raft.KindPropose:
+		var commands []string
+		for _, p := range m.Proposals {
+			commands = append(commands, string(p.Data))
+		}
+		return "forwards " + strings.Join(commands, ", ")
+	case raft.KindProposeReply:
+		var results []string
+		for _, r := range m.Results {
+			if r.Reason != raft.ReasonNone {
+				results = append(results, "refused, "+reasonText(r.Reason))
+			} else {
+				results = append(results, "it is entry "+at(r.Index, r.Term))
+			}
+		}
+		return strings.Join(results, ", ")
+	case raft.KindReadIndex:
+		return "asks for a read barrier"
+	case raft.KindReadIndexReply:
+		return fmt.Sprintf("read barrier at %d: %s", m.LogIndex, reasonText(m.Reason))
+	case raft.KindInstallSnapshot:
+		return fmt.Sprintf("InstallSnapshot of %s", at(m.Snapshot.Index, m.Snapshot.Term))
+	default:
+		return fmt.Sprintf("message of kind %d", m.Kind)
+	}
+}
+
+// at writes an entry's place as index/term.
+func at(i raft.Index, t raft.Term) string { return fmt.Sprintf("%d/t%d", i, t) }
+
+func granted(m *raft.Message) string {
+	if m.Reject {
+		return "refused (" + reasonText(m.Reason) + ")"
+	}
+	return "granted"
+}
+
+func reasonText(r raft.Reason) string {
+	switch r {
+	case raft.ReasonNone:
+		return "ok"
+	case raft.ReasonNoLeader:
+		return "no leader is known"
+	case raft.ReasonNotLeader:
+		return "not the leader"
+	case raft.ReasonNotReady:
+		return "the leader's term has no committed entry yet"
+	case raft.ReasonOverloaded:
+		return "overloaded"
+	case raft.ReasonTooLarge:
+		return "too large"
+	case raft.ReasonLeaderAlive:
+		return "a leader is alive"
+	case raft.ReasonLogBehind:
+		return "its log is behind"
+	case raft.ReasonVoted:
+		return "the vote is given"
+	case raft.ReasonOldTerm:
+		return "its term is over"
+	default:
+		return fmt.Sprintf("reason %d", r)
+	}
+}
+
+// entriesText lists entries, or says that there are none.
+func entriesText(entries []raft.Entry) string {
+	if len(entries) == 0 {
+		return "nothing new"
+	}
+	var parts []string
+	for i := range entries {
+		parts = append(parts, entryText(&entries[i]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func entryText(e *raft.Entry) string {
+	switch e.Kind {
+	case raft.EntryNoOp:
+		return at(e.Index, e.Term) + " no-op"
+	case raft.EntryMembership:
+		return at(e.Index, e.Term) + " configuration"
+	default:
+		return at(e.Index, e.Term) + " " + string(e.Data)
+	}
+}
+
+// writeText tells what a Write changes on disk.
+func writeText(c *Cluster, w *raft.Write) string {
+	var parts []string
+	if w.HardStateChanged {
+		parts = append(parts, fmt.Sprintf("term %d with its vote for %s", w.HardState.Term, c.nameOf(w.HardState.Vote)))
+	}
+	if w.TruncateFrom != 0 {
+		parts = append(parts, fmt.Sprintf("the removal of everything from entry %d on", w.TruncateFrom))
+	}
+	if len(w.Entries) > 0 {
+		parts = append(parts, entriesText(w.Entries))
+	}
+	if w.Snapshot != nil {
+		parts = append(parts, "the snapshot at "+at(w.Snapshot.Index, w.Snapshot.Term))
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,114 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// replyBytesMax bounds how much of a reply is read. The status of the largest
+// cluster is a few KiB.
+const replyBytesMax = 1 << 20
+
+// Client asks one node's operations port. Its zero value lacks only BaseURL and
+// Token. It is safe for concurrent use as long as its fields stay as they are.
+type Client struct {
+	// BaseURL is scheme, host and port: http://cfg-0.cfg-peers.prod.svc:8402.
+	BaseURL string
+	// Token is the bearer token. The admin endpoints refuse every request
+	// without one.
+	Token string
+	// HTTPClient sends the requests; default http.DefaultClient. Deadlines come
+	// from each call's context. Redirects are never followed, whatever it says,
+	// so that the token goes nowhere else.
+	HTTPClient *http.Client
+}
+
+// Status returns what the node says of itself. A refusal is a *Problem; any other
+// error means that no answer came, or none that a node would give.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	status := new(Status)
+	if err := c.get(ctx, "/admin/v1/status", status); err != nil {
+		return nil, fmt.Errorf("read the status of %s: %w", c.BaseURL, err)
+	}
+	return status, nil
+}
+
+// get asks for path and decodes the answer.
+func (c *Client) get(ctx context.Context, path string, answer any) error {
+	target, err := c.target(path)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.Token)
+	request.Header.Set("Accept", "application/json, "+ProblemType)
+	response, err := c.client().Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	return decode(response, answer)
+}
+
+// target returns the URL of path below BaseURL, which must be nothing but scheme,
+// host and port.
+func (c *Client) target(path string) (string, error) {
+	base, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return "", err
+	}
+	bare := url.URL{Scheme: base.Scheme, Host: base.Host}
+	if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || strings.TrimSuffix(c.BaseURL, "/") != bare.String() {
+		return "", errors.New("want a base URL of scheme, host and port, such as http://127.0.0.1:8402")
+	}
+	return bare.String() + path, nil
+}
+
+// client returns HTTPClient in a form that follows no redirect.
+func (c *Client) client() *http.Client {
+	client := http.Client{}
+	if c.HTTPClient != nil {
+		client = *c.HTTPClient
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
+}
+
+// decode reads a reply into answer, or returns the problem that it holds.
+func decode(response *http.Response, answer any) error {
+	body, err := io.ReadAll(io.LimitReader(response.Body, replyBytesMax+1))
+	if err != nil {
+		return fmt.Errorf("read the reply: %w", err)
+	}
+	if len(body) > replyBytesMax {
+		return fmt.Errorf("the reply is longer than %d bytes", replyBytesMax)
+	}
+	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	switch {
+	case mediaType == ProblemType:
+		problem := new(Problem)
+		if err := json.Unmarshal(body, problem); err != nil {
+			return fmt.Errorf("HTTP %d with a problem that can't be read: %w", response.StatusCode, err)
+		}
+		problem.Status = response.StatusCode
+		return problem
+	case response.StatusCode != http.StatusOK:
+		return fmt.Errorf("HTTP %d without a problem: this is not the operations port of a node", response.StatusCode)
+	case mediaType != "application/json":
+		return fmt.Errorf("the reply is %q, not JSON: this is not the operations port of a node", mediaType)
+	}
+	if err := json.Unmarshal(body, answer); err != nil {
+		return fmt.Errorf("decode the reply: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package admin
+
+import "fmt"
+
+// ProblemType is the media type of a Problem.
+const ProblemType = "application/problem+json"
+
+// Problem is the body of every refusal on the operations port (RFC 9457), and the
+// error that Client returns for it. It never holds a token.
+type Problem struct {
+	// Type names the kind of problem as a path, /problems/CODE.
+	Type string `json:"type"`
+	// Title is one sentence for people, the same for all problems of a kind.
+	Title string `json:"title"`
+	// Status is the HTTP status.
+	Status int `json:"status"`
+	// Code is the kind of problem for programs; it never changes its meaning.
+	Code string `json:"code"`
+	// Detail says what was wrong this time and what to do about it.
+	Detail string `json:"detail,omitempty"`
+	// Retryable is set when the same request may succeed later.
+	Retryable bool `json:"retryable"`
+}
+
+// Error returns title, detail and status in one line.
+func (p *Problem) Error() string {
+	text := p.Title
+	if p.Detail != "" {
+		text += ": " + p.Detail
+	}
+	return fmt.Sprintf("%s (HTTP %d %s)", text, p.Status, p.Code)
+}

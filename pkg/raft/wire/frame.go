@@ -215,6 +215,9 @@ func (r *Reader) readHeader() (control, payload int, err error) {
 	if c > MaxReflectedBytes {
 		return 0, 0, fmt.Errorf("read frame of kind %d: %w: control part of %d bytes, limit %d", h[2], ErrTooLarge, c, MaxReflectedBytes)
 	}
+	if empty := Kind(h[2]) == KindPing || Kind(h[2]) == KindPong; empty && c+p > 0 {
+		return 0, 0, fmt.Errorf("read frame of kind %d: %w: %d, it has neither part", h[2], ErrTrailing, c+p)
+	}
 	return int(c), int(p), nil
 }
 

@@ -142,6 +142,7 @@ func TestReaderNamesWhatIsWrong(t *testing.T) {
 		{"later kind", with(2, 200), wire.ErrKind, "200"},
 		{"feature bit", with(3, 0x80), wire.ErrKind, "0x80"},
 		{"damaged checksum", with(15, good[15]^1), wire.ErrChecksum, ""},
+		{"ping with a payload", frame(wire.KindPing, nil, []byte("x")), wire.ErrTrailing, ""},
 		{"long payload", with(8, 0x7f), wire.ErrTooLarge, "limit 1024"},
 		{"long control part", with(4, 0x7f), wire.ErrTooLarge, "limit 1024"},
 	} {

@@ -29,7 +29,8 @@ type Config struct {
 	// ElectionTicksMin. Default 5.
 	HeartbeatTicks int
 
-	// MaxCommandBytes bounds one command. Default and limit 4 MiB.
+	// MaxCommandBytes bounds one command. Default and limit
+	// DefaultMaxCommandBytes.
 	MaxCommandBytes int
 	// MaxAppendBytes bounds the entries of one AppendEntries and the proposals
 	// of one Propose, which holds at least one however large. Default 1 MiB.
@@ -50,10 +51,10 @@ type Config struct {
 	CacheBytes int
 }
 
-const (
-	kib = 1 << 10
-	mib = 1 << 20
-)
+const mib = 1 << 20
+
+// DefaultMaxCommandBytes is the most that one command may weigh: 4 MiB.
+const DefaultMaxCommandBytes = 4 * mib
 
 // withDefaults returns the configuration with zero limits replaced.
 func (c Config) withDefaults() Config {
@@ -65,7 +66,7 @@ func (c Config) withDefaults() Config {
 	set(&c.ElectionTicksMin, 15)
 	set(&c.ElectionTicksMax, 30)
 	set(&c.HeartbeatTicks, 5)
-	set(&c.MaxCommandBytes, 4*mib)
+	set(&c.MaxCommandBytes, DefaultMaxCommandBytes)
 	set(&c.MaxAppendBytes, 1*mib)
 	set(&c.MaxInflightAppends, 256)
 	set(&c.MaxInflightBytes, 16*mib)
@@ -93,8 +94,8 @@ func (c Config) Validate() error {
 		"ElectionTicksMin %d is less than twice HeartbeatTicks %d", c.ElectionTicksMin, c.HeartbeatTicks)
 	demand(c.ElectionTicksMax > c.ElectionTicksMin,
 		"ElectionTicksMax %d is not above ElectionTicksMin %d", c.ElectionTicksMax, c.ElectionTicksMin)
-	demand(c.MaxCommandBytes > 0 && c.MaxCommandBytes <= 4*mib,
-		"MaxCommandBytes %d is outside 1 to %d", c.MaxCommandBytes, 4*mib)
+	demand(c.MaxCommandBytes > 0 && c.MaxCommandBytes <= DefaultMaxCommandBytes,
+		"MaxCommandBytes %d is outside 1 to %d", c.MaxCommandBytes, DefaultMaxCommandBytes)
 	for _, limit := range []struct {
 		name  string
 		value int

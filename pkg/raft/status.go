@@ -43,6 +43,12 @@ func (r *Raft) Leads() (Term, bool) { return r.term, r.role == Leader }
 // NoMember, and the term.
 func (r *Raft) Leader() (MemberID, Term) { return r.leader, r.term }
 
+// Durable returns the last index that is on this member's disk.
+func (r *Raft) Durable() Index { return r.log.durable }
+
+// SnapshotIndex returns the index of the newest snapshot, 0 when there is none.
+func (r *Raft) SnapshotIndex() Index { return r.snapshot.Index }
+
 // Status returns what the member says of itself.
 func (r *Raft) Status() Status {
 	s := Status{

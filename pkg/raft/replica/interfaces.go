@@ -36,7 +36,8 @@ type Sender interface {
 	// Send queues messages for their receivers.
 	Send(messages []raft.Message)
 	// SendSnapshot streams the newest snapshot to m.To, then delivers m there.
-	// done is called exactly once, with nil when the receiver has stored it.
+	// done is called exactly once, on another goroutine, with nil when the
+	// receiver has stored it.
 	SendSnapshot(m raft.Message, open func() (raft.SnapshotMeta, io.ReadCloser, error), done func(error))
 }
 

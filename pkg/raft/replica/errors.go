@@ -1,0 +1,22 @@
+package replica
+
+import "errors"
+
+// The errors of requests. All but ErrOutcomeUnknown mean that a proposal
+// certainly has not taken effect and never will.
+var (
+	// ErrNoLeader: no leader was found that took the request in time.
+	ErrNoLeader = errors.New("no leader")
+	// ErrOverloaded: too many requests wait, or too much of the log is not
+	// committed.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrTooLarge: the command exceeds the limit of one log entry.
+	ErrTooLarge = errors.New("command too large")
+	// ErrStopping: the replica is closing or has closed.
+	ErrStopping = errors.New("replica is stopping")
+	// ErrNotCaughtUp: the read barrier is known but this member has not applied
+	// the log up to it in time.
+	ErrNotCaughtUp = errors.New("not caught up")
+	// ErrOutcomeUnknown: the proposal may take effect, now or later, or not.
+	ErrOutcomeUnknown = errors.New("outcome unknown")
+)

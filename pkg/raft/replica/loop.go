@@ -1,0 +1,120 @@
+package replica
+
+import (
+	"github.com/conclave-dev/conclave/pkg/raft"
+)
+
+// Loop is the deciding half of a replica: a core and the requests that wait for
+// it. Handle takes events, Effects says what follows from them. It is not safe
+// for concurrent use.
+type Loop struct {
+	options         LoopOptions
+	maxCommandBytes int
+	core            *raft.Raft
+
+	proposals proposals
+	readers   readers
+	snapshots snapshots
+
+	// applied is the index that the state machine has reached.
+	applied raft.Index
+	// writing is the Write under way, nil when the storage is idle.
+	writing *raft.Write
+	// restoring is the restore that waits for its Write, and applying the
+	// work behind it; both are released in order.
+	restoring *raft.SnapshotMeta
+	applying  []ApplyWork
+
+	effects Effects
+}
+
+// NewLoop returns a loop that continues from what the storage held.
+func NewLoop(o LoopOptions) (*Loop, error) {
+	o = o.withDefaults()
+	core, err := raft.New(o.Core, o.State)
+	if err != nil {
+		return nil, err
+	}
+	maxCommandBytes := o.Core.MaxCommandBytes
+	if maxCommandBytes == 0 {
+		maxCommandBytes = raft.DefaultMaxCommandBytes
+	}
+	return &Loop{
+		options:         o,
+		maxCommandBytes: maxCommandBytes,
+		core:            core,
+		proposals:       newProposals(),
+		readers:         readers{byID: map[raft.RequestID]*reader{}},
+		snapshots:       snapshots{index: o.State.Snapshot.Index},
+		applied:         o.State.Snapshot.Index,
+	}, nil
+}
+
+// Handle takes one event.
+func (l *Loop) Handle(event Event) {
+	switch e := event.(type) {
+	case Tick:
+		l.core.Tick()
+		l.retryRefused()
+		l.tickReads()
+		l.snapshots.tick()
+	case Received:
+		l.core.Step(e.Message)
+	case Proposed:
+		l.propose(e)
+	case ReadAsked:
+		l.askRead(e)
+	case Cancelled:
+		l.cancel(e.ID)
+	case Saved:
+		l.saved(e.ID)
+	case Applied:
+		l.appliedWork(e)
+	case Viewed:
+		l.snapshots.viewed = &e
+	case SnapshotSaved:
+		l.snapshotSaved(e)
+	case SnapshotSent:
+		l.core.SnapshotSent(e.To, e.Err == nil)
+	}
+}
+
+func (l *Loop) cancel(id raft.RequestID) {
+	if p := l.proposals.byID[id]; p != nil {
+		l.cancelProposal(p)
+	}
+	if one := l.readers.byID[id]; one != nil {
+		l.cancelRead(one)
+	}
+}
+
+// appliedWork takes the word of the state machine that a step is done.
+func (l *Loop) appliedWork(e Applied) {
+	if e.Work.Restore != nil {
+		l.applied = e.Work.Restore.Index
+		l.snapshots.restored(l.applied)
+		l.settleRestored(l.applied)
+	} else if n := len(e.Work.Entries); n > 0 {
+		l.applied = e.Work.Entries[n-1].Index
+		l.snapshots.applied(e.Work.Entries)
+		l.settleApplied(e.Work.Entries, e.Results)
+	}
+	l.core.Applied(l.applied)
+	l.releaseReads()
+}
+
+func (l *Loop) answer(a Answer) {
+	l.effects.Answers = append(l.effects.Answers, a)
+}
+
+// Status returns what the core says of itself.
+func (l *Loop) Status() raft.Status { return l.core.Status() }
+
+// Leader returns the leader that this member follows, or raft.NoMember.
+func (l *Loop) Leader() raft.MemberID {
+	leader, _ := l.core.Leader()
+	return leader
+}
+
+// Applied returns the index that the state machine has reached.
+func (l *Loop) Applied() raft.Index { return l.applied }

@@ -1,0 +1,104 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// entryType is the representation of an entry that holds all its fields.
+const entryType = "application/vnd.conclave.entry+json"
+
+// Entry is a key with its value at one revision.
+type Entry struct {
+	Namespace string
+	Key       string
+	// Revision is the revision that last wrote the key, CreateRevision the one
+	// that created it; Version counts the writes since, itself the first.
+	Revision       uint64
+	CreateRevision uint64
+	Version        uint64
+	// Type is the media type, as the writer gave it.
+	Type string
+	// Value is nil in a listing without values.
+	Value []byte
+}
+
+// UnmarshalJSON reads the form in which the API sends entries: a value is text
+// when it is UTF-8, and base64 otherwise.
+func (e *Entry) UnmarshalJSON(data []byte) error {
+	var sent struct {
+		Namespace, Key                    string
+		Revision, CreateRevision, Version uint64
+		Type                              string
+		Text                              *string
+		Base64                            []byte
+	}
+	if err := json.Unmarshal(data, &sent); err != nil {
+		return err
+	}
+	if sent.Text != nil && sent.Base64 != nil {
+		return errors.New("an entry has both text and base64")
+	}
+	*e = Entry{sent.Namespace, sent.Key, sent.Revision, sent.CreateRevision, sent.Version, sent.Type, sent.Base64}
+	if sent.Text != nil {
+		e.Value = []byte(*sent.Text)
+	}
+	return nil
+}
+
+// entryPath returns the path of a key, percent-encoded segment by segment. An
+// empty segment or one of dots is left for the node to refuse, since a path that
+// was cleaned up on its way would be another key.
+func entryPath(namespace, key string) (string, error) {
+	if namespace == "" || key == "" {
+		return "", errors.New("client: a namespace and a key are needed")
+	}
+	segments := strings.Split(key, "/")
+	for i, segment := range segments {
+		if segment == "" || segment == "." || segment == ".." {
+			return "", fmt.Errorf("client: key %q: a segment between slashes is empty, %q or %q", key, ".", "..")
+		}
+		segments[i] = escapeSegment(segment)
+	}
+	return "/v1/kv/" + escapeSegment(namespace) + "/" + strings.Join(segments, "/"), nil
+}
+
+// escapeSegment percent-encodes all but what RFC 3986 calls unreserved. It is
+// stricter than url.PathEscape, which leaves bytes such as + and & that some
+// proxies rewrite.
+func escapeSegment(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
+}
+
+// writeETag and readETag convert a revision to the entity tag of its value and back.
+func writeETag(revision uint64) string { return strconv.Quote(strconv.FormatUint(revision, 10)) }
+
+func readETag(tag string) (uint64, error) {
+	unquoted, err := strconv.Unquote(tag)
+	if err != nil {
+		return 0, fmt.Errorf("entity tag %q is not quoted", tag)
+	}
+	return strconv.ParseUint(unquoted, 10, 64)
+}
+
+// readRevision reads the revision that an answer is of.
+func readRevision(header http.Header) (uint64, error) {
+	revision, err := strconv.ParseUint(header.Get("Conclave-Revision"), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("header Conclave-Revision: %w", err)
+	}
+	return revision, nil
+}

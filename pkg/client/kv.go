@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// Consistency is how fresh a read has to be.
+type Consistency string
+
+const (
+	// Linear: nothing acknowledged before the read began is missing. The default.
+	Linear Consistency = "linear"
+	// Local: what this node has, even without a quorum; it may be old.
+	Local Consistency = "local"
+)
+
+// GetOptions say how a key is read.
+type GetOptions struct {
+	// Consistency is how fresh the answer has to be; default Linear.
+	Consistency Consistency
+	// Revision, if not 0, reads the key as it was at that revision of the store.
+	Revision uint64
+}
+
+// Get reads one key; ErrNotFound when there is none.
+func (c *Client) Get(ctx context.Context, namespace, key string, o GetOptions) (*Entry, error) {
+	path, err := entryPath(namespace, key)
+	if err != nil {
+		return nil, err
+	}
+	get := call{method: http.MethodGet, path: path, query: url.Values{}, header: http.Header{"Accept": {entryType}}}
+	if o.Consistency != "" {
+		get.query.Set("consistency", string(o.Consistency))
+	}
+	if o.Revision != 0 {
+		get.query.Set("revision", strconv.FormatUint(o.Revision, 10))
+	}
+	reply, err := c.do(ctx, get)
+	if err != nil {
+		return nil, err
+	}
+	entry := new(Entry)
+	if err := reply.decode(get, entry); err != nil {
+		return nil, err
+	}
+	return entry, nil
+}
+
+// PutOptions say how, and on which condition, a key is written.
+type PutOptions struct {
+	// Type is the media type of the value; default application/octet-stream.
+	Type string
+	// IfRevision, if not 0, writes only if that is the key's revision now;
+	// IfAbsent writes only if there is no such key. ErrChanged otherwise.
+	IfRevision uint64
+	IfAbsent   bool
+	// IdempotencyKey, if set, lets the same write be sent again within ten
+	// minutes without being applied twice.
+	IdempotencyKey string
+}
+
+// Put writes one key and returns the store's revision that this made. On any
+// error, see Error.Outcome.
+func (c *Client) Put(ctx context.Context, namespace, key string, value []byte, o PutOptions) (revision uint64, err error) {
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	if o.Type != "" {
+		header.Set("Content-Type", o.Type)
+	}
+	if o.IfAbsent {
+		header.Set("If-None-Match", "*")
+	}
+	return c.write(ctx, http.MethodPut, namespace, key, value, header, o.IfRevision, o.IdempotencyKey)
+}
+
+// DeleteOptions say on which condition a key is deleted; the fields are those of
+// PutOptions.
+type DeleteOptions struct {
+	IfRevision     uint64
+	IdempotencyKey string
+}
+
+// Delete deletes one key and returns the store's revision that this made;
+// ErrNotFound when there is none.
+func (c *Client) Delete(ctx context.Context, namespace, key string, o DeleteOptions) (revision uint64, err error) {
+	return c.write(ctx, http.MethodDelete, namespace, key, nil, http.Header{}, o.IfRevision, o.IdempotencyKey)
+}
+
+// write sends what Put and Delete have in common.
+func (c *Client) write(ctx context.Context, method, namespace, key string, value []byte,
+	header http.Header, ifRevision uint64, idempotencyKey string) (uint64, error) {
+	path, err := entryPath(namespace, key)
+	if err != nil {
+		return 0, err
+	}
+	if ifRevision != 0 {
+		header.Set("If-Match", writeETag(ifRevision))
+	}
+	if idempotencyKey != "" {
+		header.Set("Idempotency-Key", idempotencyKey)
+	}
+	write := call{method: method, path: path, header: header, body: value}
+	reply, err := c.do(ctx, write)
+	if err != nil {
+		return 0, err
+	}
+	revision, err := readRevision(reply.header)
+	if err != nil {
+		return 0, &Error{Op: write.describe(), Status: reply.status, Outcome: Unknown, Err: err}
+	}
+	return revision, nil
+}

@@ -1,0 +1,115 @@
+package badgerlog
+
+import (
+	"encoding/binary"
+
+	"github.com/conclave-dev/conclave/pkg/raft"
+	"github.com/conclave-dev/conclave/pkg/raft/wire"
+)
+
+var (
+	headKey = []byte{'h'}
+	baseKey = []byte{'b'}
+)
+
+const (
+	// recordFormat is the version of the head and the base.
+	recordFormat = 1
+	headBytes    = 48
+	baseHeader   = 8
+)
+
+// head is what every Write leaves: the hard state and the end of the log.
+type head struct {
+	hard raft.HardState
+	last raft.Index
+	// chain is the hash of the log up to last.
+	chain uint64
+}
+
+func (h head) encode() []byte {
+	v := make([]byte, 4, headBytes)
+	v = binary.BigEndian.AppendUint16(v, recordFormat)
+	v = binary.BigEndian.AppendUint16(v, 0)
+	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Term))
+	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Vote))
+	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Commit))
+	v = binary.BigEndian.AppendUint64(v, uint64(h.last))
+	return seal(binary.BigEndian.AppendUint64(v, h.chain))
+}
+
+func decodeHead(v []byte) (head, error) {
+	if !sealed(v, headBytes) || len(v) != headBytes {
+		return head{}, damaged("the head record has a wrong checksum")
+	}
+	if format := binary.BigEndian.Uint16(v[4:]); format != recordFormat {
+		return head{}, damaged("the head record has the unknown format %d", format)
+	}
+	return head{
+		hard: raft.HardState{
+			Term:   raft.Term(binary.BigEndian.Uint64(v[8:])),
+			Vote:   raft.MemberID(binary.BigEndian.Uint64(v[16:])),
+			Commit: raft.Index(binary.BigEndian.Uint64(v[24:])),
+		},
+		last:  raft.Index(binary.BigEndian.Uint64(v[32:])),
+		chain: binary.BigEndian.Uint64(v[40:]),
+	}, nil
+}
+
+// base is where the log begins, and the snapshots that count.
+type base struct {
+	// at describes the state before the first entry: index, term and chain
+	// hash of the last entry that was compacted away, and the configuration
+	// that was active there. Its index is 0 while the log is complete.
+	at raft.SnapshotMeta
+	// snapshots are at most two, the oldest first.
+	snapshots []raft.SnapshotMeta
+}
+
+// newest returns the newest snapshot; its index is 0 when there is none.
+func (b base) newest() raft.SnapshotMeta {
+	if len(b.snapshots) == 0 {
+		return raft.SnapshotMeta{}
+	}
+	return b.snapshots[len(b.snapshots)-1]
+}
+
+func (b base) encode() ([]byte, error) {
+	v := make([]byte, 4, 256)
+	v = binary.BigEndian.AppendUint16(v, recordFormat)
+	v = binary.BigEndian.AppendUint16(v, uint16(len(b.snapshots)))
+	for _, meta := range append([]raft.SnapshotMeta{b.at}, b.snapshots...) {
+		data, err := wire.EncodeSnapshotMeta(&meta)
+		if err != nil {
+			return nil, err
+		}
+		v = binary.BigEndian.AppendUint32(v, uint32(len(data)))
+		v = append(v, data...)
+	}
+	return seal(v), nil
+}
+
+func decodeBase(v []byte) (base, error) {
+	if !sealed(v, baseHeader) {
+		return base{}, damaged("the base record has a wrong checksum")
+	}
+	if format := binary.BigEndian.Uint16(v[4:]); format != recordFormat {
+		return base{}, damaged("the base record has the unknown format %d", format)
+	}
+	count := int(binary.BigEndian.Uint16(v[6:]))
+	v = v[baseHeader:]
+	var metas []raft.SnapshotMeta
+	for range count + 1 {
+		if len(v) < 4 || uint64(len(v)-4) < uint64(binary.BigEndian.Uint32(v)) {
+			return base{}, damaged("the base record ends early")
+		}
+		n := int(binary.BigEndian.Uint32(v))
+		meta, err := wire.DecodeSnapshotMeta(v[4 : 4+n])
+		if err != nil {
+			return base{}, damaged("the base record: %v", err)
+		}
+		metas = append(metas, meta)
+		v = v[4+n:]
+	}
+	return base{at: metas[0], snapshots: metas[1:]}, nil
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -61,7 +62,7 @@ func (a *apiClient) get(ctx context.Context, path string, into any) error {
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %.200s", path, response.Status, body)
+		return fmt.Errorf("GET %s: %s", path, response.Status)
 	}
 	if into == nil {
 		return nil
@@ -110,6 +111,10 @@ func (n node) resolves(ctx context.Context) error {
 		return dial(ctx, network, net.JoinHostPort(dnsIP, "53"))
 	}}
 	addresses, err := resolver.LookupHost(ctx, "kubernetes.default.svc."+clusterDomain+".")
+	if failure := (*net.DNSError)(nil); errors.As(err, &failure) {
+		// Its full message names a server of this machine's, which was never asked.
+		return fmt.Errorf("DNS from %s: %s", n.hostname(), failure.Err)
+	}
 	if err != nil {
 		return fmt.Errorf("DNS from %s: %w", n.hostname(), err)
 	}

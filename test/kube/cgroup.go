@@ -146,14 +146,19 @@ func ignoreVanished(err error) error {
 	return err
 }
 
-// killGroup ends every process of a group by its id, until none is left: a process that is being killed
-// may still start another.
-func killGroup(ctx context.Context, group string) error {
+// endGroup ends every process of a group and removes the group and those below it. It goes round until
+// both are done: a process that is being killed may still start another, and the kernel empties a group
+// a moment after its last process has ended.
+func endGroup(ctx context.Context, group string) error {
+	roots, err := hierarchies()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for {
 		pids, err := groupProcesses(group)
-		if err != nil || len(pids) == 0 {
+		if err != nil {
 			return err
 		}
 		for _, pid := range pids {
@@ -161,31 +166,25 @@ func killGroup(ctx context.Context, group string) error {
 				return fmt.Errorf("kill process %d of group %s: %w", pid, group, err)
 			}
 		}
-		if !sleep(ctx, 50*time.Millisecond) {
-			return fmt.Errorf("processes %v of group %s do not end", pids, group)
+		var left error
+		if len(pids) > 0 {
+			left = fmt.Errorf("processes %v of control group %s do not end", pids, group)
+		} else {
+			left = removeGroup(roots, group)
+		}
+		if left == nil || !sleep(ctx, 50*time.Millisecond) {
+			return left
 		}
 	}
 }
 
-// removeGroup removes an empty group and the groups below it from every hierarchy. It tries for a
-// while, since the kernel empties a group a moment after its last process has ended.
-func removeGroup(ctx context.Context, group string) error {
-	roots, err := hierarchies()
-	if err != nil {
-		return err
+// removeGroup removes an empty group and the groups below it from every hierarchy.
+func removeGroup(roots []string, group string) error {
+	var errs []error
+	for _, root := range roots {
+		errs = append(errs, removeTree(filepath.Join(root, group)))
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for {
-		var errs []error
-		for _, root := range roots {
-			errs = append(errs, removeTree(filepath.Join(root, group)))
-		}
-		err := errors.Join(errs...)
-		if err == nil || !sleep(ctx, 50*time.Millisecond) {
-			return err
-		}
-	}
+	return errors.Join(errs...)
 }
 
 // removeTree removes a folder of control groups, deepest first. Their files cannot be removed and go

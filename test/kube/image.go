@@ -74,25 +74,18 @@ func (c *cluster) load(ctx context.Context, name, archive string) error {
 			return fmt.Errorf("%s is powered off; an image must reach all nodes", n.hostname())
 		}
 	}
+	imported := make([][]string, c.Nodes)
 	errs := make([]error, c.Nodes)
 	var imports sync.WaitGroup
 	for i, n := range c.nodes() {
-		imports.Go(func() { errs[i] = n.load(ctx, name, archive) })
+		imports.Go(func() { imported[i], errs[i] = n.importImage(ctx, archive) })
 	}
 	imports.Wait()
-	return errors.Join(errs...)
-}
-
-func (n node) load(ctx context.Context, name, archive string) error {
-	if err := n.importImage(ctx, archive); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	names, err := n.imageNames(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(names, fullName(name)) {
-		return fmt.Errorf("%s does not hold %s; %s now has %s", archive, fullName(name), n.hostname(), strings.Join(names, ", "))
+	if held := imported[0]; !slices.Contains(held, fullName(name)) {
+		return fmt.Errorf("%s does not hold %s, but %q", archive, fullName(name), held)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func main() {
 	}()
 	if err := newRootCommand().ExecuteContext(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-			err = fmt.Errorf("%w: %w", cause, err)
+			err = cause // what was going on failed for this reason
 		}
 		fmt.Fprintln(os.Stderr, "kube:", err)
 		os.Exit(1)

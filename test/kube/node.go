@@ -92,14 +92,10 @@ func (n node) powerOff(ctx context.Context) error {
 	if err := n.cut(ctx); err != nil {
 		return err
 	}
-	if err := killGroup(ctx, n.group()); err != nil {
+	if err := endGroup(ctx, n.group()); err != nil {
 		return err
 	}
-	return errors.Join(
-		removeGroup(ctx, n.group()),
-		os.RemoveAll(n.file("run")),
-		os.RemoveAll(n.file("ipam")),
-	)
+	return errors.Join(os.RemoveAll(n.file("run")), os.RemoveAll(n.file("ipam")))
 }
 
 // restart powers the node on again, with its cable plugged in.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,26 +77,28 @@ func (n node) importFirstImages(ctx context.Context) error {
 		return err
 	}
 	for _, name := range []string{pauseArchive, coreDNSArchive} {
-		if err := n.importImage(ctx, n.path("images", name)); err != nil {
+		if _, err := n.importImage(ctx, n.path("images", name)); err != nil {
 			return err
 		}
 	}
 	return os.WriteFile(done, nil, 0o644)
 }
 
-// imageNames lists the images on a node by their full names.
-func (n node) imageNames(ctx context.Context) ([]string, error) {
-	out, err := n.ctr(ctx, "images", "list", "--quiet")
-	if err != nil {
-		return nil, err
-	}
-	names := strings.Fields(out)
-	slices.Sort(names)
-	return names, nil
+// importImage imports an archive into the node's containerd and returns the full names of the images
+// that were in it. One of the same name is replaced.
+func (n node) importImage(ctx context.Context, archive string) ([]string, error) {
+	out, err := n.ctr(ctx, "images", "import", "--snapshotter", snapshotterName, archive)
+	return parseImported(out), err
 }
 
-// importImage imports an archive into the node's containerd. One of the same name is replaced.
-func (n node) importImage(ctx context.Context, archive string) error {
-	_, err := n.ctr(ctx, "images", "import", "--snapshotter", snapshotterName, archive)
-	return err
+// parseImported picks the names of images out of what `ctr images import` prints: a line each, the name
+// and the word "saved", between others that tell of progress.
+func parseImported(out string) []string {
+	var names []string
+	for line := range strings.Lines(out) {
+		if fields := strings.Fields(line); len(fields) == 2 && fields[1] == "saved" {
+			names = append(names, fields[0])
+		}
+	}
+	return names
 }

@@ -27,27 +27,28 @@ func (c *cluster) up(ctx context.Context) error {
 	if err := c.remove(ctx); err != nil {
 		return err
 	}
-	err = c.start(ctx)
-	switch {
-	case err == nil:
+	began, ended := context.WithCancelCause(ctx)
+	defer ended(nil)
+	err = c.start(began, ended)
+	if err == nil {
 		return nil
-	case errors.Is(err, errInterrupted):
-		// The given context is over, and nothing may keep the removal from its end.
-		return errors.Join(err, c.remove(context.WithoutCancel(ctx)))
-	default:
-		return fmt.Errorf("%w\nlogs are in %s; `down` removes what was started", err, c.path("log"))
 	}
+	if ctx.Err() != nil {
+		return errors.Join(err, c.remove(ctx))
+	}
+	if cause := context.Cause(began); cause != nil && !errors.Is(err, cause) {
+		err = cause // a process ended, and the rest follows from that
+	}
+	return fmt.Errorf("%w\nlogs are in %s; `down` removes what was started", err, c.path("log"))
 }
 
-// start brings up all parts of the cluster. If one of its processes ends meanwhile, the wait that is
-// going on ends too, with that process's name and log.
-func (c *cluster) start(ctx context.Context) error {
+// start brings up all parts of the cluster. ended ends the context with a cause; it is called when one
+// of the cluster's processes ends, since nothing that is waited for will come then.
+func (c *cluster) start(ctx context.Context, ended func(error)) error {
 	began := time.Now()
 	report := func(format string, args ...any) {
 		fmt.Printf("%3.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
-	ctx, ended := context.WithCancelCause(ctx)
-	defer ended(nil)
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
@@ -173,12 +174,12 @@ func (c *cluster) down(ctx context.Context) error {
 }
 
 // remove ends all processes in the cluster's control groups and then removes what they used. Mounts go
-// with the last process that sees them.
+// with the last process that sees them. It runs to its end also when the context is over, because half
+// a cluster is of no use to anyone; a second interrupt ends the tool itself.
 func (c *cluster) remove(ctx context.Context) error {
-	if err := killGroup(ctx, c.name); err != nil {
-		return err
-	}
-	if err := removeGroup(ctx, c.name); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err := endGroup(ctx, c.name); err != nil {
 		return err
 	}
 	namespaces, err := c.namespacesOf()

@@ -106,6 +106,9 @@ func (c *Client) do(ctx context.Context, call call) (*reply, error) {
 		if connected.Load() {
 			outcome = outcomeUnread(call)
 		}
+		if inner := (*url.Error)(nil); errors.As(err, &inner) {
+			err = inner.Err // the rest of it would only repeat the request
+		}
 		return nil, &Error{Op: call.describe(), Outcome: outcome, Retryable: true, Err: err}
 	}
 	defer response.Body.Close()

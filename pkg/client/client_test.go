@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -35,6 +36,12 @@ func TestWhatIsPutIsGot(t *testing.T) {
 			Version: 1, Type: "text/x-test", Value: []byte(value)}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("Get = %+v, want %+v", got, want)
+		}
+		var again client.Entry
+		if text, err := json.Marshal(got); err != nil {
+			t.Error(err)
+		} else if err := json.Unmarshal(text, &again); err != nil || !reflect.DeepEqual(again, *want) {
+			t.Errorf("%s decodes to %+v, %v, want %+v", text, again, err, want)
 		}
 	}
 }

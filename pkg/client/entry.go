@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // entryType is the representation of an entry that holds all its fields.
@@ -27,16 +28,36 @@ type Entry struct {
 	Value []byte
 }
 
-// UnmarshalJSON reads the form in which the API sends entries: a value is text
-// when it is UTF-8, and base64 otherwise.
-func (e *Entry) UnmarshalJSON(data []byte) error {
-	var sent struct {
-		Namespace, Key                    string
-		Revision, CreateRevision, Version uint64
-		Type                              string
-		Text                              *string
-		Base64                            []byte
+// sentEntry is the form in which the API sends an entry: a value is text when it
+// is UTF-8, and base64 otherwise.
+type sentEntry struct {
+	Namespace      string  `json:"namespace"`
+	Key            string  `json:"key"`
+	Revision       uint64  `json:"revision"`
+	CreateRevision uint64  `json:"createRevision,omitempty"`
+	Version        uint64  `json:"version,omitempty"`
+	Type           string  `json:"type,omitempty"`
+	Text           *string `json:"text,omitempty"`
+	Base64         []byte  `json:"base64,omitempty"`
+}
+
+// MarshalJSON writes the form of the API.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	sent := sentEntry{e.Namespace, e.Key, e.Revision, e.CreateRevision, e.Version, e.Type, nil, nil}
+	switch {
+	case e.Value == nil:
+	case utf8.Valid(e.Value):
+		text := string(e.Value)
+		sent.Text = &text
+	default:
+		sent.Base64 = e.Value
 	}
+	return json.Marshal(sent)
+}
+
+// UnmarshalJSON reads the form of the API.
+func (e *Entry) UnmarshalJSON(data []byte) error {
+	var sent sentEntry
 	if err := json.Unmarshal(data, &sent); err != nil {
 		return err
 	}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+// version is set when the program is built.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	p := program{
+		name:     filepath.Base(os.Args[0]),
+		endpoint: os.Getenv("CONCLAVE_ENDPOINT"),
+		in:       os.Stdin,
+		out:      os.Stdout,
+		err:      os.Stderr,
+	}
+	status := p.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
+}
+
+// program is one run of the command line, with all that it takes from outside.
+type program struct {
+	// name is what it was called as.
+	name string
+	// endpoint is where the cluster is, unless a flag says otherwise.
+	endpoint string
+	in       io.Reader
+	out, err io.Writer
+}

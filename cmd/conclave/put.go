@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/conclave-dev/conclave/pkg/client"
+)
+
+// valueBytesMax is the largest value that the store takes.
+const valueBytesMax = 2 << 20
+
+// typesByExtension are the media types that a file's name tells.
+var typesByExtension = map[string]string{
+	".json": "application/json",
+	".yaml": "application/yaml",
+	".yml":  "application/yaml",
+	".txt":  "text/plain; charset=utf-8",
+}
+
+// putCommand writes one value and prints the revision that this made.
+func (s *session) putCommand() *cobra.Command {
+	var options client.PutOptions
+	var text string
+	cmd := &cobra.Command{
+		Use:   "put NAMESPACE KEY [FILE|-]",
+		Short: "Write the value of a key, from a file, standard input (-) or --value",
+		Args:  cobra.RangeArgs(2, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkCondition(cmd); err != nil {
+				return err
+			}
+			value, mediaType, err := s.value(cmd, args[2:], text)
+			if err != nil {
+				return err
+			}
+			if options.Type == "" {
+				options.Type = mediaType
+			}
+			ctx, cancel, c, err := s.connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer cancel()
+			revision, err := c.Put(ctx, args[0], args[1], value, options)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(s.out, revision)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&text, "value", "", "the value itself")
+	cmd.Flags().StringVar(&options.Type, "type", "", "media type; otherwise told by the file's name")
+	cmd.Flags().Uint64Var(&options.IfRevision, "if-revision", 0, "write only if this is the key's revision now")
+	cmd.Flags().BoolVar(&options.IfAbsent, "if-absent", false, "write only if there is no such key")
+	cmd.MarkFlagsMutuallyExclusive("if-revision", "if-absent")
+	return cmd
+}
+
+// checkCondition refuses a condition that would silently be none.
+func checkCondition(cmd *cobra.Command) error {
+	flag := cmd.Flag("if-revision")
+	if flag.Changed && flag.Value.String() == "0" {
+		return errors.New("--if-revision 0: no key has this revision; to write only what is absent, put --if-absent")
+	}
+	return nil
+}
+
+// value reads the value from the one place that the command line names, with the
+// media type that this place suggests.
+func (s *session) value(cmd *cobra.Command, files []string, text string) (value []byte, mediaType string, err error) {
+	given := cmd.Flags().Changed("value")
+	switch {
+	case given == (len(files) == 1):
+		return nil, "", errors.New("give the value once: as FILE, as - for standard input, or with --value")
+	case given:
+		return []byte(text), "text/plain; charset=utf-8", nil
+	case files[0] == "-":
+		value, err = readValue(s.in, "standard input")
+		return value, "application/octet-stream", err
+	}
+	file, err := os.Open(files[0])
+	if err != nil {
+		return nil, "", err
+	}
+	defer file.Close()
+	mediaType, known := typesByExtension[filepath.Ext(files[0])]
+	if !known {
+		mediaType = "application/octet-stream"
+	}
+	value, err = readValue(file, files[0])
+	return value, mediaType, err
+}
+
+// readValue reads all of r, which may hold as much as a value may.
+func readValue(r io.Reader, name string) ([]byte, error) {
+	value, err := io.ReadAll(io.LimitReader(r, valueBytesMax+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(value) > valueBytesMax {
+		return nil, fmt.Errorf("%s is longer than a value may be, %d bytes", name, valueBytesMax)
+	}
+	return value, nil
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/conclave-dev/conclave/pkg/client"
+)
+
+// defaultEndpoint is a node on this machine.
+const defaultEndpoint = "http://127.0.0.1:8400"
+
+// session is what the subcommands share: the flags that all of them have.
+type session struct {
+	program
+	timeout time.Duration
+	// connected is set once the command line has been understood and a cluster
+	// is about to be asked.
+	connected bool
+}
+
+// run carries out one command line and returns the exit status.
+func (p program) run(ctx context.Context, args []string) int {
+	if p.endpoint == "" {
+		p.endpoint = defaultEndpoint
+	}
+	s := &session{program: p}
+	root := s.command()
+	root.SetArgs(args)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(p.err, "%s: %v\n", s.spokenName(), err)
+	if !s.connected {
+		fmt.Fprintf(p.err, "How to call it: %s --help\n", s.spokenName())
+		return exitUsage
+	}
+	if next := s.advice(err); next != "" {
+		fmt.Fprintln(p.err, next)
+	}
+	return exitStatus(err)
+}
+
+// spokenName is how a person calls the program.
+func (s *session) spokenName() string {
+	if plugin, ok := strings.CutPrefix(s.name, "kubectl-"); ok {
+		return "kubectl " + plugin
+	}
+	return "conclave"
+}
+
+// command builds the command tree.
+func (s *session) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "conclave",
+		Short:         "Read and write the configuration that a Conclave cluster keeps",
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: s.spokenName()},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&s.endpoint, "endpoint", s.endpoint, "client port of a node or service; also from CONCLAVE_ENDPOINT")
+	flags.DurationVar(&s.timeout, "timeout", 10*time.Second, "how long to wait for the whole command")
+	root.AddCommand(s.getCommand(), s.putCommand(), s.deleteCommand(), s.listCommand(), s.statusCommand(), s.versionCommand())
+	return root
+}
+
+// connect returns a client and the context that limits the command.
+func (s *session) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, *client.Client, error) {
+	if s.timeout <= 0 {
+		return nil, nil, nil, fmt.Errorf("--timeout %v: want a time to wait, such as 10s", s.timeout)
+	}
+	c, err := client.New(client.Options{Endpoint: s.endpoint})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s.connected = true
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.timeout)
+	return ctx, cancel, c, nil
+}
+
+// versionCommand prints what this program is, and asks nobody.
+func (s *session) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(s.out, version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/conclave-dev/conclave/pkg/client"
+)
+
+// statusCommand prints the cluster as the node that answers sees it.
+func (s *session) statusCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the cluster as the node at the endpoint sees it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "table" && output != "json" {
+				return fmt.Errorf("--output %s: want table or json", output)
+			}
+			ctx, cancel, c, err := s.connect(cmd)
+			if err != nil {
+				return err
+			}
+			defer cancel()
+			cluster, err := c.Cluster(ctx)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return json.NewEncoder(s.out).Encode(cluster)
+			}
+			return s.showCluster(cluster)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+// showCluster prints the cluster, then its members.
+func (s *session) showCluster(c *client.Cluster) error {
+	leader := c.Leader
+	if leader == "" {
+		leader = "none known"
+	}
+	table := newTable(s.out) // an error stays until Flush
+	fmt.Fprintf(table, "Cluster:\t%s\nLeader:\t%s, term %d\nRevision:\t%d\n", c.ClusterID, leader, c.Term, c.Revision)
+	fmt.Fprintf(table, "Answered by:\t%s, version %s, applied %d of %d committed\n\n", c.Name, c.Version, c.AppliedIndex, c.CommitIndex)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(table, "MEMBER\tROLE\tID")
+	for _, m := range c.Members {
+		role := m.Role
+		if m.Name == c.Leader {
+			role += ", leader"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", m.Name, role, m.MemberID)
+	}
+	return table.Flush()
+}

@@ -4,46 +4,35 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL    := go tool -modfile=tools/go.mod
 GOTEST  := $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg --
 
-# Packages that start goroutines; `make race` looks at these.
+# Packages that start goroutines: `make race` looks at these.
 CONCURRENT := ./pkg/raft/... ./pkg/config/... ./pkg/client/... ./internal/...
-
-# What the tests need besides Go, make and git: programs, and the Debian packages that hold them.
-# The race detector needs a C compiler, the Kubernetes in test/kube the rest.
-PROGRAMS := gcc runc ip nft nsenter ps
-PACKAGES := gcc libc6-dev runc iproute2 nftables util-linux procps
-missing   = $(strip $(foreach p,$(1),$(if $(shell command -v $(p) 2>/dev/null),,$(p))))
-no-race   = $(call missing,gcc)
-no-kube   = $(strip $(if $(filter Linux,$(shell uname -s)),,Linux) $(if $(filter 0,$(shell id -u)),,root) \
-	$(call missing,$(filter-out gcc,$(PROGRAMS))))
+# Debian packages that tests need besides Go, make and git: gcc for the race
+# detector, the rest for the Kubernetes in test/kube. .ci/run installs them.
+PACKAGES := gcc libc6-dev runc iproute2 nftables util-linux mount procps
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: build
+.PHONY: build run image
 build: bin/node bin/operator bin/conclave ## build the three programs into bin/
-
-bin/%: FORCE
+bin/node bin/operator bin/conclave: bin/%: FORCE
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/$*
-
-.PHONY: run
 run: bin/node ## a cluster of three nodes on this machine, in the foreground, data in data/
 	bin/node dev --dir data
+image: build bin/kube ## a container image of the three programs: bin/conclave.tar
+	bin/kube image --user 65532:65532 --output bin/conclave.tar conclave:$(VERSION) $(IMAGE_FILES)
+IMAGE_FILES := bin/node=/node bin/operator=/operator bin/conclave=/conclave
 
-.PHONY: check
+.PHONY: check test
 check: fmt-check vet lint arch fresh unit ## everything that is quick: about two minutes
+test: check race envtest e2e ## everything that this machine can run; says what it skipped, and why
 
-.PHONY: test
-test: check race e2e ## everything that this machine can run; says what it skipped, and why
-
-.PHONY: fmt fmt-check
+.PHONY: fmt fmt-check vet lint arch
 fmt: ## format all Go source
 	gofmt -w .
 fmt-check:
-	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || \
-		{ echo "make fmt would change:"; echo "$$unformatted"; exit 1; }
-
-.PHONY: vet lint arch
+	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "make fmt would change:" $$unformatted; exit 1; }
 vet:
 	go vet ./...
 lint: ## golangci-lint, as .golangci.yml tells it
@@ -51,36 +40,71 @@ lint: ## golangci-lint, as .golangci.yml tells it
 arch: ## the laws of imports, sizes and layout
 	go test ./test/arch
 
-.PHONY: unit race
-unit: ## the tests without the long ones
+# generate-into writes all generated files below the directory $(1).
+generate-into = $(TOOL) controller-gen object crd paths=./api/... output:object:dir=$(1)/api/v1 output:crd:dir=$(1)/config/crd \
+	&& mkdir -p $(1)/charts/conclave/files && cp $(1)/config/crd/conclave.dev_raftclusters.yaml $(1)/charts/conclave/files/crd.yaml
+GENERATED := api/v1/zz_generated.deepcopy.go config/crd/conclave.dev_raftclusters.yaml charts/conclave/files/crd.yaml
+
+.PHONY: generate fresh
+generate: ## write the generated files anew
+	$(call generate-into,.)
+fresh:
+	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(call generate-into,$$new) \
+		&& for file in $(GENERATED); do cmp "$$file" "$$new/$$file" || { echo "stale: run make generate"; exit 1; }; done
+
+.PHONY: unit race bench
+unit: ## the tests, without the long ones
 	$(GOTEST) -short ./...
 race: ## the concurrent packages with the long tests, under the race detector
-	@$(if $(no-race),echo "SKIPPED: race detector: needs $(no-race) (Debian: $(PACKAGES)); tests run without it",:)
-	$(if $(no-race),,CGO_ENABLED=1) $(GOTEST) $(if $(no-race),,-race) $(CONCURRENT)
-
-.PHONY: kube-up kube-down kube-demo e2e debian-packages
-kube-up: ## a Kubernetes of several nodes on this machine (Linux, root)
-	cd test/kube && go run . up
-kube-down: ## stop it, and leave nothing behind
-	cd test/kube && go run . down
-kube-demo: build ## on that Kubernetes: install the chart, apply a RaftCluster, read from a pod
-	cd test/kube && go run . demo
-e2e: build ## the operator and its clusters on that Kubernetes, and on its API server
-ifneq ($(no-kube),)
-	@echo "SKIPPED: end-to-end on Kubernetes: needs $(no-kube) (Debian: $(PACKAGES))"
+ifneq ($(shell command -v gcc 2>/dev/null),)
+	CGO_ENABLED=1 $(GOTEST) -race -timeout 30m $(CONCURRENT)
 else
-	cd test/e2e && $(GOTEST) -timeout 60m ./...
+	@echo "SKIPPED: race detector: needs a C compiler (Debian: gcc libc6-dev); the long tests run without it"
+	$(GOTEST) -timeout 30m $(CONCURRENT)
 endif
-debian-packages:
-	@echo $(PACKAGES)
+bench: ## side by side with peers, on this machine: docs/benchmarks.md
+	cd test/bench && go run .
 
-.PHONY: image
-image: build ## a container image from bin/
-	$(or $(CONTAINER),docker) build --tag conclave:$(VERSION) .
+# The Kubernetes in test/kube is of Linux; its own doctor says what a machine lacks for it.
+ifeq ($(shell uname -s),Linux)
+bin/kube: FORCE
+	cd test/kube && go build -o ../../$@ .
+else
+bin/kube: FORCE
+	@echo "this needs Linux" >&2; exit 1
+endif
 
-.PHONY: clean
+KUBE_E2E := bin/kube --name e2e
+.PHONY: envtest e2e
+ifneq ($(shell uname -s),Linux)
+envtest e2e:
+	@echo "SKIPPED: $@: needs Linux"
+else
+envtest: bin/kube ## the controller on a real API server
+	cd test/kube && go test ./...
+	bin/kube build envtest
+	KUBEBUILDER_ASSETS=$$(bin/kube env KUBEBUILDER_ASSETS) $(GOTEST) -timeout 30m ./internal/controller/...
+e2e: build bin/kube ## clusters on a real Kubernetes of several nodes (root)
+	@if lacks=$$(bin/kube doctor 2>&1); then \
+		$(KUBE_E2E) up && { $(KUBE_E2E) exec -- $(GOTEST) -timeout 60m ./test/e2e/...; status=$$?; $(KUBE_E2E) down; exit $$status; }; \
+	else echo "SKIPPED: end-to-end on Kubernetes: needs root and $(PACKAGES):" "$$lacks"; fi
+endif
+
+.PHONY: kube-up kube-down kube-demo
+kube-up: bin/kube ## a Kubernetes of several nodes on this machine (Linux, root)
+	bin/kube up
+kube-down: bin/kube ## stop it, and leave nothing of it
+	bin/kube down
+kube-demo: kube-up build ## on that Kubernetes: install the chart, apply a RaftCluster, see it Available
+	bin/kube build helm
+	bin/kube image --user 65532:65532 conclave:$(VERSION) $(IMAGE_FILES)
+	bin/kube exec -- helm install conclave charts/conclave --set image.tag=$(VERSION) --wait
+	bin/kube exec -- kubectl apply -f config/samples/raftcluster.yaml
+	bin/kube exec -- kubectl wait --for=condition=Available --timeout=180s raftclusters --all
+
+.PHONY: clean debian-packages FORCE
 clean: ## remove what the other targets made
 	rm -rf bin data
-
-.PHONY: FORCE
+debian-packages: # for .ci/run
+	@echo $(PACKAGES)
 FORCE:

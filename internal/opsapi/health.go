@@ -21,16 +21,16 @@ func (a *api) livez(w http.ResponseWriter, _ *http.Request) {
 // readyz tells whether clients should be sent here. A node without a leader may
 // be ready, since it can still serve local reads; the header says so.
 func (a *api) readyz(w http.ResponseWriter, _ *http.Request) {
-	leader := "unknown"
-	if a.node.Status().Leader != "" {
-		leader = "known"
-	}
-	w.Header().Set("Conclave-Leader", leader)
 	ready, reason := a.node.Ready()
 	if !ready {
 		answerHealth(w, "not ready: "+reason)
 		return
 	}
+	leader := "unknown"
+	if a.node.Status().Leader != "" {
+		leader = "known"
+	}
+	w.Header().Set("Conclave-Leader", leader)
 	answerHealth(w, "")
 }
 

@@ -9,9 +9,13 @@ const (
 	// StatefulSet and each volume claim of a cluster that has had a leader. A
 	// claim that carries it may hold acknowledged writes.
 	AnnotationClusterID = "conclave.dev/cluster-id"
-	// AnnotationBootstrapped is "true" on the StatefulSet once the cluster has
-	// had a leader. From then on no member may form a cluster by itself.
+	// AnnotationBootstrapped is "true" on the ConfigMap and the StatefulSet once
+	// the cluster has had a leader. From then on no member may form a cluster by
+	// itself.
 	AnnotationBootstrapped = "conclave.dev/bootstrapped"
+	// AnnotationMembers, on the ConfigMap and the StatefulSet, is the number of
+	// members that the cluster was made with.
+	AnnotationMembers = "conclave.dev/members"
 	// AnnotationConfigHash, on the pod template, is a hash of the settings that
 	// a node reads only at its start, so that a change restarts the pods.
 	AnnotationConfigHash = "conclave.dev/config-hash"

@@ -10,8 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
-
-	v1 "github.com/conclave-dev/conclave/api/v1"
 )
 
 // configKey is the key of the nodes' configuration file in the ConfigMap, and
@@ -51,10 +49,7 @@ type nodeConfig struct {
 // and whether a node may still form the cluster.
 func ConfigMap(in Input) *corev1.ConfigMap {
 	meta := objectMeta(in, ConfigMapName(in.Cluster.Name))
-	meta.Annotations = map[string]string{v1.AnnotationClusterID: in.ClusterID}
-	if in.InitialState == StateExisting {
-		meta.Annotations[v1.AnnotationBootstrapped] = "true"
-	}
+	meta.Annotations = identityAnnotations(in)
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: meta,

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"maps"
+	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -43,6 +44,19 @@ func objectMeta(in Input, name string) metav1.ObjectMeta {
 		Labels:          Labels(in.Cluster.Name),
 		OwnerReferences: []metav1.OwnerReference{ownerReference(in.Cluster)},
 	}
+}
+
+// identityAnnotations note who the cluster is on the objects that hold it
+// together, so that each can be made again from the others.
+func identityAnnotations(in Input) map[string]string {
+	annotations := map[string]string{
+		v1.AnnotationClusterID: in.ClusterID,
+		v1.AnnotationMembers:   strconv.Itoa(int(in.Members)),
+	}
+	if in.InitialState == StateExisting {
+		annotations[v1.AnnotationBootstrapped] = "true"
+	}
+	return annotations
 }
 
 func ownerReference(cluster *v1.RaftCluster) metav1.OwnerReference {

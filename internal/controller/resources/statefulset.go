@@ -5,8 +5,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-
-	v1 "github.com/conclave-dev/conclave/api/v1"
 )
 
 // revisionHistoryLimit is how many earlier pod templates the StatefulSet keeps.
@@ -21,10 +19,7 @@ const revisionHistoryLimit = 3
 // so that nobody erases a member's log by scaling the StatefulSet by hand.
 func StatefulSet(in Input) *appsv1.StatefulSet {
 	meta := objectMeta(in, in.Cluster.Name)
-	meta.Annotations = map[string]string{v1.AnnotationClusterID: in.ClusterID}
-	if in.InitialState == StateExisting {
-		meta.Annotations[v1.AnnotationBootstrapped] = "true"
-	}
+	meta.Annotations = identityAnnotations(in)
 	return &appsv1.StatefulSet{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSet"},
 		ObjectMeta: meta,

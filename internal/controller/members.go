@@ -1,0 +1,34 @@
+package controller
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/conclave-dev/conclave/internal/admin"
+)
+
+// HTTPMembers asks members over HTTP.
+type HTTPMembers struct{ client *http.Client }
+
+// NewHTTPMembers returns a MemberClient that keeps connections for its next round
+// and resolves names at each dial.
+func NewHTTPMembers() *HTTPMembers {
+	return &HTTPMembers{client: &http.Client{
+		Transport: &http.Transport{
+			MaxIdleConnsPerHost: 1,
+			MaxIdleConns:        1024,
+			IdleConnTimeout:     2 * lookAgainSettled,
+			// A pod that was replaced has another address, and a connection to
+			// the old one may take minutes to fail by itself.
+			ResponseHeaderTimeout: statusTimeout,
+			TLSHandshakeTimeout:   time.Second,
+		},
+	}}
+}
+
+// Status implements MemberClient.
+func (m *HTTPMembers) Status(ctx context.Context, baseURL, token string) (*admin.Status, error) {
+	client := admin.Client{BaseURL: baseURL, Token: token, HTTPClient: m.client}
+	return client.Status(ctx)
+}

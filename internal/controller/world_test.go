@@ -1,0 +1,262 @@
+package controller
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "github.com/conclave-dev/conclave/api/v1"
+	"github.com/conclave-dev/conclave/internal/admin"
+	"github.com/conclave-dev/conclave/internal/controller/resources"
+)
+
+const (
+	testImage = "example.test/conclave:1.0.0"
+	testUID   = types.UID("6f1e2d3c-0000-4000-8000-00000000cf60")
+	// testClusterID is what testUID becomes.
+	testClusterID = "6f1e2d3c00004000800000000000cf60"
+)
+
+// testCluster is a valid resource as the schema's defaults leave it.
+func testCluster(replicas int32) *v1.RaftCluster {
+	return &v1.RaftCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: "cfg", Namespace: "prod", UID: testUID, Generation: 1},
+		Spec: v1.RaftClusterSpec{
+			Replicas:        replicas,
+			Image:           v1.ImageSpec{PullPolicy: corev1.PullIfNotPresent},
+			ReconcilePolicy: v1.ReconcileManaged,
+			Storage:         v1.StorageSpec{Size: resource.MustParse("1Gi"), Retention: v1.RetentionSpec{WhenDeleted: v1.RetentionRetain}},
+			Raft: v1.RaftSpec{
+				ElectionTimeoutMinMilliseconds: 500,
+				ElectionTimeoutMaxMilliseconds: 1000,
+				HeartbeatIntervalMilliseconds:  100,
+				SnapshotThresholdEntries:       10000,
+			},
+			Client: v1.ClientSpec{Service: v1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
+			Pod:    v1.PodSpec{TerminationGracePeriodSeconds: 30},
+		},
+	}
+}
+
+// world is a Kubernetes cluster in memory, as far as a plan can see and change
+// it. Its StatefulSet controller, kubelet and Raft work at once and without
+// fault; what a test wants broken it breaks.
+type world struct {
+	t *testing.T
+	*Observed
+	// templates are the pod templates so far; their order numbers them.
+	templates []corev1.PodTemplateSpec
+	steps     []string
+}
+
+// newWorld holds a resource and nothing else.
+func newWorld(t *testing.T, replicas int32) *world {
+	return &world{t: t, Observed: &Observed{
+		Cluster: testCluster(replicas),
+		Owned:   map[string]client.Object{},
+		Pods:    map[string]*corev1.Pod{},
+		Claims:  map[string]*corev1.PersistentVolumeClaim{},
+		Reports: map[string]Report{},
+	}}
+}
+
+// settledWorld holds a cluster at rest, led by member 0.
+func settledWorld(t *testing.T, replicas int32) *world {
+	w := newWorld(t, replicas)
+	w.run()
+	w.steps = nil
+	return w
+}
+
+// run takes steps until nothing is left to do or nothing more can be done.
+func (w *world) run() Plan {
+	w.t.Helper()
+	for range 100 {
+		plan := decide(w.Observed, testImage)
+		w.Cluster.Status = statusOf(w.Observed, plan)
+		if plan.Step == nil {
+			return plan
+		}
+		w.take(plan)
+	}
+	w.t.Fatalf("no end after 100 steps: %q ...", w.steps[:20])
+	return Plan{}
+}
+
+// take does what act would do, then lets the world react.
+func (w *world) take(plan Plan) {
+	switch step := plan.Step.(type) {
+	case CreateSecrets:
+		for _, name := range step.Names {
+			secret := resources.TokenSecret(step.Input, name, "")
+			w.Owned[ownedKey(secret, name)] = secret
+		}
+		w.steps = append(w.steps, "secrets")
+	case ApplyObjects:
+		for _, object := range step.Objects {
+			w.apply(object)
+		}
+	case StampClaims:
+		for _, name := range step.Names {
+			metav1.SetMetaDataAnnotation(&w.Claims[name].ObjectMeta, v1.AnnotationClusterID, step.ClusterID)
+		}
+		w.steps = append(w.steps, "stamp")
+	case RestartPod:
+		w.startPod(step.Name)
+		w.steps = append(w.steps, "restart "+step.Name)
+	}
+	w.elect()
+}
+
+func (w *world) apply(object client.Object) {
+	w.steps = append(w.steps, "apply "+describe(object))
+	w.Owned[ownedKey(object, object.GetName())] = object
+	set, ok := object.(*appsv1.StatefulSet)
+	if !ok {
+		return
+	}
+	revision := slices.IndexFunc(w.templates, func(template corev1.PodTemplateSpec) bool {
+		return reflect.DeepEqual(template, set.Spec.Template)
+	})
+	if revision < 0 {
+		revision = len(w.templates)
+		w.templates = append(w.templates, set.Spec.Template)
+	}
+	set.Status.UpdateRevision = fmt.Sprint("cfg-", revision)
+	set.Status.Replicas = *set.Spec.Replicas
+	for ordinal := range *set.Spec.Replicas {
+		name := resources.PodName("cfg", ordinal)
+		if w.Pods[name] == nil {
+			w.startPod(name)
+		}
+		w.addClaim(ordinal)
+	}
+}
+
+// addClaim makes a member's claim unless there is one.
+func (w *world) addClaim(ordinal int32) *corev1.PersistentVolumeClaim {
+	name := resources.ClaimName("cfg", ordinal)
+	if w.Claims[name] == nil {
+		w.Claims[name] = &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "prod", Labels: resources.Labels("cfg")},
+			Status:     corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
+		}
+	}
+	return w.Claims[name]
+}
+
+// startPod makes a ready pod of the current template, whose member answers.
+func (w *world) startPod(name string) {
+	w.Pods[name] = &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "prod",
+			Labels: map[string]string{appsv1.ControllerRevisionHashLabelKey: w.StatefulSet().Status.UpdateRevision}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: resources.ContainerName, Image: testImage}}},
+		Status: corev1.PodStatus{
+			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+			ContainerStatuses: []corev1.ContainerStatus{{
+				Name: resources.ContainerName, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			}},
+		},
+	}
+	w.Reports[name] = Report{Status: &admin.Status{
+		Name: name, MemberID: memberID(name), Version: "1.0.0", State: admin.StateRunning, Role: "Follower", Ready: true,
+	}}
+}
+
+func memberID(name string) string { return fmt.Sprintf("%016x", name) }
+
+// elect lets the answering member with the lowest name lead, if they are a
+// quorum.
+func (w *world) elect() {
+	id, _ := identify(w.Observed)
+	var running []string
+	for _, name := range sortedNames(w.Reports) {
+		status := w.Reports[name].Status
+		if status != nil && status.State == admin.StateRunning {
+			status.ClusterID, status.Role, status.Leader, status.Members = id.clusterID, "Follower", "", nil
+			running = append(running, name)
+		}
+	}
+	if int32(len(running)) < resources.Quorum(id.members) {
+		return
+	}
+	for _, name := range running {
+		w.Reports[name].Status.Leader = running[0]
+		w.Reports[name].Status.Term = 5
+	}
+	leader := w.Reports[running[0]].Status
+	leader.Role, leader.CommitIndex = "Leader", 5000
+	for ordinal := range id.members {
+		member := admin.Member{Name: resources.PodName("cfg", ordinal), Role: "Voter"}
+		member.MemberID = memberID(member.Name)
+		if member.Name != leader.Name && slices.Contains(running, member.Name) {
+			member.MatchIndex, member.SinceContactMillis = 5000, ptr.To[int64](40)
+		}
+		leader.Members = append(leader.Members, member)
+	}
+}
+
+// unready makes a pod run without being ready, with its member silent.
+func (w *world) unready(name string) {
+	w.Pods[name].Status.Conditions[0].Status = corev1.ConditionFalse
+	w.Reports[name] = Report{Err: errOutdated}
+	w.elect()
+}
+
+// crash keeps a pod's program from running, for the reason that a kubelet gives.
+func (w *world) crash(name, reason string) {
+	w.unready(name)
+	w.Pods[name].Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}
+	delete(w.Reports, name)
+}
+
+// forget deletes all objects of the resource, as a deletion of it would, and
+// leaves the claims.
+func (w *world) forget() {
+	clear(w.Owned)
+	clear(w.Pods)
+	clear(w.Reports)
+	w.Cluster = testCluster(w.Cluster.Spec.Replicas)
+	w.Cluster.UID = "11111111-2222-4333-8444-555555555555"
+	w.steps = nil
+}
+
+// copied returns an observation that a test may change without touching this one.
+func (w *world) copied() *Observed {
+	o := *w.Observed
+	o.Pods = maps.Clone(o.Pods)
+	return &o
+}
+
+// expectSteps compares the steps taken so far.
+func (w *world) expectSteps(want ...string) {
+	w.t.Helper()
+	if !slices.Equal(w.steps, want) {
+		w.t.Errorf("steps taken:\n got %q\nwant %q", w.steps, want)
+	}
+}
+
+// expectCondition compares one condition of the present.
+func (w *world) expectCondition(kind string, status metav1.ConditionStatus, reason string) {
+	w.t.Helper()
+	for _, condition := range conditionsOf(w.Observed, decide(w.Observed, testImage)) {
+		if condition.Type != kind {
+			continue
+		}
+		if condition.Status != status || condition.Reason != reason {
+			w.t.Errorf("%s is %s/%s (%s), want %s/%s", kind, condition.Status, condition.Reason, condition.Message, status, reason)
+		}
+		return
+	}
+	w.t.Errorf("there is no condition %s", kind)
+}

@@ -67,6 +67,16 @@ func TestAdminNeedsOneOfTheTokens(t *testing.T) {
 	}
 }
 
+func TestWithoutTokenFilesAdminRefusesEverybody(t *testing.T) {
+	o := options(t, &fakeNode{})
+	o.AdminTokenFile, o.OperatorTokenFile = "", ""
+	for _, authorization := range []string{"", "Bearer", "Bearer ", "Bearer " + adminToken} {
+		if got := status(t, o, authorization); got != 401 {
+			t.Errorf("Authorization %q: HTTP %d, want 401", authorization, got)
+		}
+	}
+}
+
 func TestWhatDoesNotExistIsHiddenFromStrangers(t *testing.T) {
 	response, body := ask(port(t, options(t, &fakeNode{})), "GET", "/admin/v1/unknown")
 	if p := problem(t, response, body); p.Code != "unauthorized" {
@@ -138,7 +148,6 @@ func TestAPortThatCannotWorkDoesNotStart(t *testing.T) {
 		"the node is missing":       func(o *opsapi.Options) { o.Node = nil },
 		"the metrics are missing":   func(o *opsapi.Options) { o.Metrics = nil },
 		"timeout is negative":       func(o *opsapi.Options) { o.ProbeTimeout = -1 },
-		"no token file is given":    func(o *opsapi.Options) { o.AdminTokenFile, o.OperatorTokenFile = "", "" },
 		"no such file":              func(o *opsapi.Options) { o.AdminTokenFile += ".gone" },
 		"holds no token":            func(o *opsapi.Options) { o.AdminTokenFile = tokenFile(t, "f", " \n\n") },
 		"line 2: a token has 16":    func(o *opsapi.Options) { o.AdminTokenFile = tokenFile(t, "f", secret+"\nshort") },

@@ -24,8 +24,8 @@ const (
 )
 
 // Node is the node that the port belongs to. Its methods are called
-// concurrently, and all but Probe must answer at once: a node whose loop hangs
-// still has to say so.
+// concurrently. Alive and Ready must answer at once, since a node whose loop hangs
+// still has to say so; Status may take a second or two then.
 type Node interface {
 	// Status returns the node's view of itself and of its cluster.
 	Status() admin.Status
@@ -41,8 +41,7 @@ type Node interface {
 	Probe(ctx context.Context) error
 }
 
-// Options say what the port serves. Node, Metrics and one of the token files are
-// required.
+// Options say what the port serves. Node and Metrics are required.
 type Options struct {
 	// Node answers for itself.
 	Node Node
@@ -51,7 +50,9 @@ type Options struct {
 	// AdminTokenFile holds the bearer tokens of people, OperatorTokenFile those
 	// of the operator: one token a line, at least 16 bytes each, at most 16 of
 	// them. A file is read at each request, so a token is changed by
-	// changing the file; with two lines, the old and the new one both work.
+	// changing the file; with two lines, the old and the new one both work. An
+	// empty name means that nobody has that role; with both empty, the admin
+	// endpoints refuse everybody.
 	AdminTokenFile    string
 	OperatorTokenFile string
 	// ProbeTimeout limits the read behind /quorumz; default 2 s.
@@ -61,7 +62,7 @@ type Options struct {
 }
 
 // Validate reports the first option that can't be used. It reads the token
-// files, since a port that refuses everybody should not start.
+// files, since a port whose files keep everybody out should not start.
 func (o Options) Validate() error {
 	switch {
 	case o.Node == nil:

@@ -1,0 +1,78 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/conclave-dev/conclave/pkg/raft/wire"
+)
+
+// Announce tells the node at an address about this one and returns what it
+// answers. It makes one short connection, bounded by ctx and the handshake
+// timeout. The error tells why a node refused: it belongs to another cluster
+// (ErrClusterMismatch, with both IDs), it is this node itself (ErrWrongMember),
+// or it doesn't serve such connections (ErrNotServed).
+func (t *Transport) Announce(ctx context.Context, address string, b wire.Bootstrap) (wire.Bootstrap, error) {
+	answer, err := t.announce(ctx, address, b)
+	if err != nil {
+		return wire.Bootstrap{}, fmt.Errorf("announce to %s: %w", address, err)
+	}
+	return answer, nil
+}
+
+func (t *Transport) announce(ctx context.Context, address string, b wire.Bootstrap) (wire.Bootstrap, error) {
+	s, welcome, err := t.dial(ctx, destination{address: address, name: hostOf(address)}, wire.PurposeBootstrap)
+	if err != nil {
+		return wire.Bootstrap{}, err
+	}
+	defer s.close()
+	stop := context.AfterFunc(ctx, s.close)
+	defer stop()
+	p := t.peer(welcome.Member)
+	if p == nil {
+		return wire.Bootstrap{}, fmt.Errorf("%w: the node calls itself member %v", ErrWrongMember, welcome.Member)
+	}
+	if err := s.admit(&p.traffic, wire.MaxBootstrapBytes, t.options.HandshakeTimeout, t.options.HandshakeTimeout); err != nil {
+		return wire.Bootstrap{}, explain(ctx, err)
+	}
+	if err := s.send(func(w *wire.Writer) error { return w.WriteBootstrap(&b) }); err != nil {
+		return wire.Bootstrap{}, explain(ctx, err)
+	}
+	f, err := s.reader.Next()
+	if err != nil {
+		return wire.Bootstrap{}, explain(ctx, err)
+	}
+	answer, err := f.Bootstrap()
+	if err != nil {
+		return wire.Bootstrap{}, err
+	}
+	if answer.MemberID != welcome.Member {
+		return wire.Bootstrap{}, fmt.Errorf("%w: member %v speaks for %v", ErrProtocol, welcome.Member, answer.MemberID)
+	}
+	return answer, nil
+}
+
+// answerBootstrap serves one exchange.
+func (t *Transport) answerBootstrap(s *session, p *peer) error {
+	ctx, cancel := context.WithTimeout(t.ctx, t.options.HandshakeTimeout)
+	defer cancel()
+	s.reader.SetLimit(wire.MaxBootstrapBytes)
+	s.stream.readTimeout, s.stream.writeTimeout = 0, 0
+	if err := s.stream.SetDeadline(time.Now().Add(t.options.HandshakeTimeout)); err != nil {
+		return err
+	}
+	f, err := s.reader.Next()
+	if err != nil {
+		return err
+	}
+	b, err := f.Bootstrap()
+	if err != nil {
+		return err
+	}
+	if b.MemberID != p.id {
+		return fmt.Errorf("%w: member %v speaks for %v", ErrProtocol, p.id, b.MemberID)
+	}
+	answer := t.options.Bootstrap(ctx, b)
+	return s.send(func(w *wire.Writer) error { return w.WriteBootstrap(&answer) })
+}

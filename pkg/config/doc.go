@@ -1,0 +1,25 @@
+// Package config is the configuration store: what a key is, what a command
+// does to it, and how a caller reads and writes.
+//
+// It has two halves. State is a deterministic machine: the log hands it
+// commands in order, and the same log gives the same bytes and the same hash on
+// every member. It reads no clock, draws no random number, and nothing that a
+// member's flags say changes what it does. Store is the half for callers: it
+// checks a request, turns it into a command, has it replicated through the
+// Replicator that it was given, and answers reads at the consistency asked for.
+//
+// What it promises
+//   - One committed change is one revision, a number that only grows. A refused
+//     command changes nothing and takes no revision.
+//   - Reads never wait for writes. Everything applied up to a Publish is seen
+//     through one immutable View, which is also what a snapshot is written from.
+//   - Waiting readers cost Apply nothing that grows with their number.
+//   - A write whose outcome isn't known says so (ErrOutcomeUnknown) and is never
+//     sent again from here.
+//
+// What it never does: it knows no network, no disk and no consensus, and never
+// changes a value: bytes and media type are kept as they were given.
+//
+// internal/node drives State from the log and joins Store to consensus;
+// internal/httpapi serves Store to clients.
+package config

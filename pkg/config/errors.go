@@ -1,0 +1,87 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What a caller of Store may meet. Each says what became of a write; callers
+// compare with errors.Is.
+var (
+	// ErrInvalid: the request itself is wrong; an InvalidError says where.
+	// Nothing was applied and the same request can never succeed.
+	ErrInvalid = errors.New("invalid request")
+	// ErrTooLarge: a value or command is over its limit. Nothing was applied.
+	ErrTooLarge = errors.New("too large")
+	// ErrNotFound: there was no such key to delete. Nothing was applied.
+	ErrNotFound = errors.New("no such key")
+	// ErrConflict: a precondition didn't hold; a ConflictError tells what the
+	// key was instead. Nothing was applied.
+	ErrConflict = errors.New("the key is not as the precondition says")
+	// ErrQuota: the write would add bytes beyond the quota. Nothing was
+	// applied. Deletes are never refused for it.
+	ErrQuota = errors.New("quota exceeded")
+
+	// ErrNoLeader: no leader is known or it can't be reached. Certainly not
+	// applied; worth another try soon.
+	ErrNoLeader = errors.New("no leader")
+	// ErrOverloaded: a queue on the way is full. Certainly not applied; worth
+	// another try later.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrStopping: this member is shutting down. Certainly not applied; worth
+	// another try at another member.
+	ErrStopping = errors.New("stopping")
+	// ErrParked: this member can't follow the log any further and serves
+	// nothing. Certainly not applied; worth another try at another member.
+	ErrParked = errors.New("parked")
+	// ErrOutcomeUnknown: nobody told in time what became of a write. It may
+	// have been applied, and may yet be. Store never sends it again.
+	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrNotCaughtUp: a read that demands fresh state didn't get it in time.
+	ErrNotCaughtUp = errors.New("not caught up")
+	// ErrTooManyWatches: as many watches as allowed are open here.
+	ErrTooManyWatches = errors.New("too many watches")
+
+	// ErrMalformedCommand: a command of the log can't be read. Every member
+	// finds the same and passes over it. Store makes no such command.
+	ErrMalformedCommand = errors.New("malformed command")
+	// ErrUnknownCommand: a command of the log is of a kind or version that
+	// this program doesn't know but another may, so this member must not go
+	// on (see State.Fault).
+	ErrUnknownCommand = errors.New("unknown command")
+	// ErrBadSnapshot: a snapshot is damaged, cut short or of an unknown
+	// format. The state that was to be replaced is untouched.
+	ErrBadSnapshot = errors.New("bad snapshot")
+)
+
+// InvalidError says which part of a request is wrong and why. It is an
+// ErrInvalid. It quotes names, never values.
+type InvalidError struct {
+	// What is the part: "namespace", "key", "prefix", "media type", "cursor",
+	// "limit", "delimiter" or "consistency".
+	What   string
+	Reason string
+}
+
+func (e *InvalidError) Error() string { return "invalid " + e.What + ": " + e.Reason }
+
+// Is makes errors.Is(err, ErrInvalid) hold.
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// ConflictError tells what a failed precondition met. It is an ErrConflict.
+type ConflictError struct {
+	// Current is the key's modification revision, 0 when the key is absent.
+	Current uint64
+	// Revision is the store's revision at that moment.
+	Revision uint64
+}
+
+func (e *ConflictError) Error() string {
+	if e.Current == 0 {
+		return fmt.Sprintf("%v: at revision %d it is absent", ErrConflict, e.Revision)
+	}
+	return fmt.Sprintf("%v: at revision %d it was last written at %d", ErrConflict, e.Revision, e.Current)
+}
+
+// Is makes errors.Is(err, ErrConflict) hold.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }

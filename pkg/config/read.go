@@ -1,0 +1,153 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Get reads one key. The entry is nil when the key is absent, which is no
+// error. Errors: ErrInvalid, ErrNoLeader, ErrOverloaded, ErrStopping,
+// ErrParked, ErrNotCaughtUp; with Session also ErrTooManyWatches.
+func (s *Store) Get(ctx context.Context, namespace, key string, o ReadOptions) (*Entry, Standing, error) {
+	if err := CheckNamespace(namespace); err != nil {
+		return nil, Standing{}, err
+	}
+	if err := CheckKey(key); err != nil {
+		return nil, Standing{}, err
+	}
+	view, standing, err := s.read(ctx, o)
+	if err != nil {
+		return nil, Standing{}, fmt.Errorf("get %s/%s: %w", namespace, key, err)
+	}
+	return view.Get(namespace, key), standing, nil
+}
+
+// List reads one page of a namespace's keys. Its errors are those of Get.
+func (s *Store) List(ctx context.Context, namespace string, list ListOptions, o ReadOptions) (Page, Standing, error) {
+	if err := CheckNamespace(namespace); err != nil {
+		return Page{}, Standing{}, err
+	}
+	if err := list.check(); err != nil {
+		return Page{}, Standing{}, err
+	}
+	from, oldest := list.Prefix, uint64(0)
+	if list.Cursor != "" {
+		cursor, err := decodeCursor(namespace, list)
+		if err != nil {
+			return Page{}, Standing{}, err
+		}
+		from, oldest = after(cursor.Last), cursor.Revision
+	}
+	view, standing, err := s.read(ctx, o)
+	if err == nil && view.Revision < oldest {
+		// Another member made the page before and is ahead of this one.
+		err = s.awaitRevision(ctx, oldest)
+		view = s.state.View()
+		standing.Revision = view.Revision
+	}
+	if err != nil {
+		return Page{}, Standing{}, fmt.Errorf("list %s/%s: %w", namespace, list.Prefix, err)
+	}
+	page, last := view.list(namespace, list, from)
+	if last != "" {
+		next := cursorFields{Namespace: namespace, Prefix: list.Prefix, Delimiter: list.Delimiter, Last: last, Revision: view.Revision}
+		if page.Next, err = next.encode(); err != nil {
+			return Page{}, Standing{}, fmt.Errorf("list %s/%s: %w", namespace, list.Prefix, err)
+		}
+	}
+	return page, standing, nil
+}
+
+// Standing says what an answer of the local state would be worth now.
+func (s *Store) Standing() Standing { return s.standing(Local, s.state.View()) }
+
+// read returns a view that is as fresh as o demands.
+func (s *Store) read(ctx context.Context, o ReadOptions) (*View, Standing, error) {
+	if err := o.check(); err != nil {
+		return nil, Standing{}, err
+	}
+	var err error
+	switch o.Level {
+	case Linear:
+		err = s.barrier(ctx)
+	case Session:
+		err = s.awaitRevision(ctx, o.MinRevision)
+	case Local:
+		// Whatever is here will do.
+	}
+	if err != nil {
+		return nil, Standing{}, err
+	}
+	view := s.state.View()
+	if view.fault != nil {
+		return nil, Standing{}, fmt.Errorf("%w: %w", ErrParked, view.fault)
+	}
+	return view, s.standing(o.Level, view), nil
+}
+
+// barrier passes a read barrier and remembers when that one began.
+func (s *Store) barrier(ctx context.Context) error {
+	began := int64(s.now().Sub(s.made))
+	if err := s.replicator.ReadBarrier(ctx); err != nil {
+		return lateRead(err)
+	}
+	for {
+		newest := s.freshNanos.Load()
+		if began <= newest || s.freshNanos.CompareAndSwap(newest, began) {
+			return nil
+		}
+	}
+}
+
+// awaitRevision waits until the local state has reached a revision.
+func (s *Store) awaitRevision(ctx context.Context, revision uint64) error {
+	for s.Revision() < revision {
+		if err := s.awaitChange(ctx, revision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitChange waits for any change while the state is below revision.
+func (s *Store) awaitChange(ctx context.Context, revision uint64) error {
+	watch, err := s.Watch(WatchAll())
+	if err != nil {
+		return err
+	}
+	defer watch.Close()
+	if s.Revision() >= revision {
+		return nil
+	}
+	select {
+	case <-watch.Changed():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: revision %d was asked for and %d is here: %w",
+			ErrNotCaughtUp, revision, s.Revision(), context.Cause(ctx))
+	}
+}
+
+func (s *Store) standing(level Level, view *View) Standing {
+	standing := Standing{Revision: view.Revision, Level: level, LeaderKnown: s.LeaderKnown(), Staleness: NeverFresh}
+	// A linear answer is fresh by definition and needs no clock.
+	if level == Linear {
+		standing.Staleness = 0
+	} else if fresh := s.freshNanos.Load(); fresh >= 0 {
+		standing.Staleness = s.now().Sub(s.made) - time.Duration(fresh)
+	}
+	return standing
+}
+
+// lateRead gives a read that ran out of time the error that says so.
+func lateRead(err error) error {
+	if errors.Is(err, ErrNotCaughtUp) {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: %w", ErrNotCaughtUp, err)
+	}
+	return err
+}

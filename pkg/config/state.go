@@ -1,0 +1,133 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"sync/atomic"
+
+	"github.com/tidwall/btree"
+)
+
+// defaultQuotaBytes is what live keys and values may take in all: 256 MiB.
+const defaultQuotaBytes = 256 << 20
+
+// State is the deterministic machine that the log drives. One goroutine calls
+// Apply, Publish, Snapshot and Restore; View, Fault and watches may be used by
+// any. A State starts no goroutine and reads no clock.
+type State struct {
+	contents
+
+	// touched names the namespaces that changed since the last Publish, and
+	// changes the keys.
+	touched map[string]struct{}
+	changes changeList
+
+	hasher hash.Hash
+	fault  error
+	view   atomic.Pointer[View]
+	hub    hub
+}
+
+// contents is all that the log determines: what a snapshot holds and a restore
+// replaces.
+type contents struct {
+	index      uint64
+	revision   uint64
+	hash       Hash
+	bytes      int64
+	quotaBytes int64
+	keys       int
+	// spaces holds the namespaces that have keys. Its order never matters:
+	// what is walked in order is a View.
+	spaces map[string]*space
+	// frozen holds what of spaces was published.
+	frozen btree.Map[string, *space]
+}
+
+// NewState returns the empty state, from before the first index.
+func NewState() *State {
+	s := &State{
+		contents: contents{quotaBytes: defaultQuotaBytes, spaces: map[string]*space{}},
+		touched:  map[string]struct{}{},
+		hasher:   sha256.New(),
+	}
+	s.hub.init()
+	s.publish()
+	return s
+}
+
+// Apply takes the log's next index into the state and returns what it did.
+// command is nil for an index that holds none, such as a no-op or a change of
+// membership: the state sees every index. Readers see the effect after the
+// next Publish. Apply keeps no part of command.
+//
+// An index out of order is a fault of the caller and panics.
+func (s *State) Apply(index uint64, command []byte) Result {
+	if s.fault != nil {
+		return Result{Outcome: OutcomeUnknownCommand, Revision: s.revision}
+	}
+	if index != s.index+1 {
+		panic(fmt.Sprintf("config: index %d applied after %d", index, s.index))
+	}
+	result := Result{Revision: s.revision}
+	if len(command) > 0 {
+		result = s.execute(index, command)
+	}
+	if s.fault == nil {
+		s.index = index
+		s.chain(command, result)
+	}
+	return result
+}
+
+// Publish makes everything applied so far visible to readers and wakes those
+// who wait for it. Call it after each batch and before the results of its
+// commands are handed out, so that a writer can read what it wrote. Its cost
+// doesn't grow with the size of the state, nor with the number of readers.
+func (s *State) Publish() { s.publish() }
+
+// View returns what was published last.
+func (s *State) View() *View { return s.view.Load() }
+
+// Fault returns why the state can't follow the log any further, or nil while
+// it can. It is an ErrUnknownCommand: another release may know the command, so
+// skipping it could make this member differ from the others. The state keeps
+// what it had before that index and refuses everything after it; the member
+// must stop serving, and a program that knows the command can start from the
+// same log.
+func (s *State) Fault() error { return s.view.Load().fault }
+
+// publish builds the next view from the spaces that were touched.
+func (s *State) publish() {
+	for name := range s.touched {
+		if sp := s.spaces[name]; sp != nil {
+			s.frozen.Set(name, sp.freeze())
+		} else {
+			s.frozen.Delete(name)
+		}
+	}
+	clear(s.touched)
+	s.view.Store(&View{
+		Index: s.index, Revision: s.revision, Hash: s.hash, LiveBytes: s.bytes, Keys: s.keys,
+		spaces: s.frozen.Copy(), fault: s.fault,
+	})
+	s.hub.announce(&s.changes)
+}
+
+// chain adds an index to the hash.
+func (s *State) chain(command []byte, result Result) {
+	var numbers [7 * 8]byte
+	for i, n := range [7]uint64{
+		s.index, uint64(result.Outcome), result.Revision, result.Current,
+		result.CreateRevision, result.Version, uint64(s.bytes),
+	} {
+		binary.BigEndian.PutUint64(numbers[8*i:], n)
+	}
+	s.hasher.Reset()
+	s.hasher.Write(s.hash[:])
+	s.hasher.Write(numbers[:])
+	s.hasher.Write(command)
+	s.hasher.Sum(s.hash[:0])
+}

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultMaxWatches is how many watches may be open unless StoreOptions says
+// otherwise.
+const DefaultMaxWatches = 20_000
+
+// StoreOptions configures a Store. The zero value works.
+type StoreOptions struct {
+	// MaxWatches is how many watches may be open at once, waiting reads
+	// included; 0 means DefaultMaxWatches.
+	MaxWatches int
+	// Now is a monotonic clock, used for Standing.Staleness alone; nil means
+	// time.Now.
+	Now func() time.Time
+}
+
+// Validate returns an error that names the field that is out of range.
+func (o StoreOptions) Validate() error {
+	if o.MaxWatches < 0 {
+		return fmt.Errorf("MaxWatches is %d and can't be negative", o.MaxWatches)
+	}
+	return nil
+}
+
+// Store is the configuration store as callers see it. All methods may be
+// called by many goroutines at once.
+type Store struct {
+	state      *State
+	replicator Replicator
+	maxWatches int64
+	now        func() time.Time
+	// made is when the store was made, and freshNanos how long after that the
+	// last successful read barrier began; negative before the first.
+	made       time.Time
+	freshNanos atomic.Int64
+}
+
+// NewStore returns a store that reads state and writes through replicator,
+// which must be the one that drives state.
+func NewStore(state *State, replicator Replicator, o StoreOptions) (*Store, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("store options: %w", err)
+	}
+	s := &Store{state: state, replicator: replicator, maxWatches: int64(o.MaxWatches), now: o.Now}
+	if s.maxWatches == 0 {
+		s.maxWatches = DefaultMaxWatches
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.made = s.now()
+	s.freshNanos.Store(int64(NeverFresh))
+	return s, nil
+}
+
+// Run delivers changes to watches until ctx ends. One goroutine of the owner
+// runs it for as long as the store is in use. It always returns nil.
+func (s *Store) Run(ctx context.Context) error {
+	s.state.hub.run(ctx)
+	return nil
+}
+
+// Put writes a value. A nil error means that it is durable on a majority and
+// that every later linear read, and every read of this member, sees it.
+// Errors: ErrInvalid, ErrTooLarge, ErrConflict, ErrQuota, ErrNoLeader,
+// ErrOverloaded, ErrStopping, ErrParked, ErrOutcomeUnknown.
+func (s *Store) Put(ctx context.Context, p Put) (Result, error) {
+	command, err := p.Encode()
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := s.propose(ctx, command)
+	if err != nil {
+		return result, fmt.Errorf("put %s/%s: %w", p.Namespace, p.Key, err)
+	}
+	return result, nil
+}
+
+// Delete removes a key. A nil error means the same as for Put; ErrNotFound
+// that there was no such key. The other errors are those of Put.
+func (s *Store) Delete(ctx context.Context, d Delete) (Result, error) {
+	command, err := d.Encode()
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := s.propose(ctx, command)
+	if err != nil {
+		return result, fmt.Errorf("delete %s/%s: %w", d.Namespace, d.Key, err)
+	}
+	return result, nil
+}
+
+// notApplied are the errors of a Replicator that mean: certainly not applied.
+var notApplied = []error{ErrNoLeader, ErrOverloaded, ErrStopping}
+
+func (s *Store) propose(ctx context.Context, command []byte) (Result, error) {
+	if err := s.state.Fault(); err != nil {
+		return Result{}, fmt.Errorf("%w: %w", ErrParked, err)
+	}
+	result, err := s.replicator.Propose(ctx, command)
+	if err == nil {
+		return result, result.Err()
+	}
+	for _, certain := range notApplied {
+		if errors.Is(err, certain) {
+			return Result{}, err
+		}
+	}
+	if !errors.Is(err, ErrOutcomeUnknown) {
+		// Whatever else went wrong, it proves nothing about the command.
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	return Result{}, err
+}
+
+// Revision returns the revision of the local state.
+func (s *Store) Revision() uint64 { return s.state.View().Revision }
+
+// LeaderKnown tells whether this member knows a leader.
+func (s *Store) LeaderKnown() bool {
+	_, known := s.replicator.Leader()
+	return known
+}
+
+// Watch opens a watch. It returns ErrTooManyWatches when there are as many as
+// allowed.
+func (s *Store) Watch(scope Scope) (*Watch, error) {
+	hub := &s.state.hub
+	if n := hub.watches.Add(1); n > s.maxWatches {
+		hub.watches.Add(-1)
+		return nil, fmt.Errorf("%w: %d are open", ErrTooManyWatches, s.maxWatches)
+	}
+	return &Watch{store: s, scope: scope, topic: hub.subscribe(scope)}, nil
+}

@@ -1,0 +1,39 @@
+package config
+
+import "github.com/tidwall/btree"
+
+// Hash stands for everything that was applied up to an index: the commands and
+// what each did. Members with an equal index have an equal hash, or one of
+// them has gone wrong.
+type Hash [32]byte
+
+// View is the state as it was after one index of the log. It never changes and
+// may be read by any number of goroutines for as long as anybody holds it.
+type View struct {
+	// Index is the last index of the log that the view includes.
+	Index uint64
+	// Revision is the last revision that was given to a change, 0 before the
+	// first.
+	Revision uint64
+	// Hash is the chained hash at Index.
+	Hash Hash
+	// LiveBytes is what all keys and values are charged against the quota.
+	LiveBytes int64
+	// Keys is the number of live keys.
+	Keys int
+
+	spaces *btree.Map[string, *space]
+	// fault is why the state stands still, nil while it doesn't.
+	fault error
+}
+
+// Get returns the entry of a key, or nil when the key is absent.
+func (v *View) Get(namespace, key string) *Entry {
+	return v.space(namespace).get(key)
+}
+
+// space returns the content of a namespace, nil when it has none.
+func (v *View) space(namespace string) *space {
+	s, _ := v.spaces.Get(namespace)
+	return s
+}

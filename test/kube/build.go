@@ -89,7 +89,7 @@ func (c cache) build(ctx context.Context, wanted []component) error {
 	defer unlock()
 	toolchain, err := exec.CommandContext(ctx, "go", "version").Output()
 	if err != nil {
-		return fmt.Errorf("go version: %w", err)
+		return fmt.Errorf("go version: %w (sudo drops Go from the PATH: sudo env PATH=\"$PATH\" ...)", err)
 	}
 	for _, component := range wanted {
 		folder := filepath.Join(sources, component.folder)
@@ -101,11 +101,11 @@ func (c cache) build(ctx context.Context, wanted []component) error {
 			continue
 		}
 		started := time.Now()
-		fmt.Printf("building %s (minutes, if Go's build cache is empty)\n", component.name)
+		fmt.Fprintf(os.Stderr, "building %s (minutes, if Go's build cache is empty)\n", component.name)
 		if err := c.buildOne(ctx, component, folder, sum); err != nil {
 			return fmt.Errorf("build %s: %w", component.name, err)
 		}
-		fmt.Printf("built %s in %.0f s\n", component.name, time.Since(started).Seconds())
+		fmt.Fprintf(os.Stderr, "built %s in %.0f s\n", component.name, time.Since(started).Seconds())
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (c cache) buildOne(ctx context.Context, component component, folder, sum st
 			"-ldflags="+baseLdflags+component.ldflags, "-o", filepath.Join(c.bin(), program.file), program.pkg)
 		cmd.Dir = folder
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+goFlags, "GOTOOLCHAIN=local", "GOWORK=off")
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends its compilers
 		cmd.WaitDelay = 10 * time.Second
 		if err := cmd.Run(); err != nil {

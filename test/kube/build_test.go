@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -15,7 +16,7 @@ func TestSelectComponents(t *testing.T) {
 		return names
 	}
 	for _, test := range []struct{ ask, want []string }{
-		{nil, componentNames()[2:]},
+		{nil, componentNames()[1:]},
 		{[]string{"helm", "pause"}, []string{"pause", "helm"}},
 		{[]string{"envtest"}, []string{"etcd", "hyperkube", "kubectl"}},
 		{[]string{"envtest", "etcd"}, []string{"etcd", "hyperkube", "kubectl"}},
@@ -79,4 +80,22 @@ func TestFingerprintChangesWithWhatIsBuilt(t *testing.T) {
 	check("another version", made, "go2")
 	write("go.sum", "")
 	check("another file", made, "go2")
+}
+
+func TestPrintEnvQuotesForTheShell(t *testing.T) {
+	env := map[string]string{"A": "it's", "B": "plain"}
+	var out strings.Builder
+	if err := printEnv(&out, env, nil); err != nil {
+		t.Fatal(err)
+	}
+	if want := "export A='it'\\''s'\nexport B='plain'\n"; out.String() != want {
+		t.Errorf("printed %q, want %q", out.String(), want)
+	}
+	out.Reset()
+	if err := printEnv(&out, env, []string{"A"}); err != nil || out.String() != "it's\n" {
+		t.Errorf("printed %q, %v", out.String(), err)
+	}
+	if err := printEnv(&out, env, []string{"C"}); err == nil {
+		t.Error("an unknown variable is accepted")
+	}
 }

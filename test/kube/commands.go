@@ -103,7 +103,7 @@ func (s *settings) complete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := selectComponents([]string{"cluster"})
+	wanted, err := selectComponents(nil)
 	if err != nil {
 		return err
 	}
@@ -142,8 +142,8 @@ func doctorCommand() *cobra.Command {
 			if err := doctor(cmd.Context()); err != nil {
 				return err
 			}
-			fmt.Println("this machine can run a cluster")
-			return nil
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "this machine can run a cluster")
+			return err
 		},
 	}
 }
@@ -153,7 +153,7 @@ func envCommand(name *string) *cobra.Command {
 		Use:   "env [VARIABLE]",
 		Short: "Print the paths of a cluster for a shell, or the value of one of them",
 		Args:  cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := newCluster(*name)
 			if err != nil {
 				return err
@@ -165,7 +165,7 @@ func envCommand(name *string) *cobra.Command {
 			} else {
 				c.Bin = cache.bin()
 			}
-			return printEnv(c.userEnv(), args)
+			return printEnv(cmd.OutOrStdout(), c.userEnv(), args)
 		},
 	}
 }

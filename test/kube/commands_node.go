@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -99,17 +100,20 @@ func superviseCommand(name *string) *cobra.Command {
 }
 
 // printEnv prints one variable's value, or all as a shell reads them.
-func printEnv(env map[string]string, only []string) error {
+func printEnv(out io.Writer, env map[string]string, only []string) error {
 	if len(only) == 1 {
 		value, ok := env[only[0]]
 		if !ok {
 			return fmt.Errorf("no variable %s; there are %s", only[0], strings.Join(slices.Sorted(maps.Keys(env)), ", "))
 		}
-		fmt.Println(value)
-		return nil
+		_, err := fmt.Fprintln(out, value)
+		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		fmt.Printf("export %s='%s'\n", name, strings.ReplaceAll(env[name], "'", `'\''`))
+		quoted := strings.ReplaceAll(env[name], "'", `'\''`)
+		if _, err := fmt.Fprintf(out, "export %s='%s'\n", name, quoted); err != nil {
+			return err
+		}
 	}
 	return nil
 }

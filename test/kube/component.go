@@ -48,12 +48,10 @@ func components() []component {
 	}
 }
 
-// groups are names for several components: what a whole cluster runs on, and the three programs that a
-// controller test starts by itself.
-var groups = map[string][]string{
-	"cluster": {"pause", "cni", "etcd", "containerd", "coredns", "hyperkube", "kubectl"},
-	"envtest": {"etcd", "hyperkube", "kubectl"},
-}
+// envtest names together the components of the three programs that a controller test starts by itself.
+const envtest = "envtest"
+
+var envtestComponents = []string{"etcd", "hyperkube", "kubectl"}
 
 // selectComponents returns the components of those names, in the order of components(); no name means all.
 func selectComponents(names []string) ([]component, error) {
@@ -63,8 +61,8 @@ func selectComponents(names []string) ([]component, error) {
 	}
 	var wanted []string
 	for _, name := range names {
-		if group, ok := groups[name]; ok {
-			wanted = append(wanted, group...)
+		if name == envtest {
+			wanted = append(wanted, envtestComponents...)
 			continue
 		}
 		if !slices.ContainsFunc(all, func(c component) bool { return c.name == name }) {
@@ -77,7 +75,7 @@ func selectComponents(names []string) ([]component, error) {
 
 // componentNames lists all that `build` accepts.
 func componentNames() []string {
-	names := []string{"cluster", "envtest"}
+	names := []string{envtest}
 	for _, c := range components() {
 		names = append(names, c.name)
 	}

@@ -48,7 +48,8 @@ func (c *cluster) launch(l launch, ended func(error)) error {
 		return fmt.Errorf("start %s: %w", l.argv[0], err)
 	}
 	go func() { // ends with the process or with the tool, whichever is first
-		ended(fmt.Errorf("%s ended (%v); its log is %s", filepath.Base(l.argv[0]), cmd.Wait(), l.log))
+		_ = cmd.Wait() // that it ended at all is the error; its state says how
+		ended(fmt.Errorf("%s ended (%v); its log is %s", filepath.Base(l.argv[0]), cmd.ProcessState, l.log))
 	}()
 	return nil
 }

@@ -47,7 +47,7 @@ func (c *cluster) up(ctx context.Context) error {
 func (c *cluster) start(ctx context.Context, ended func(error)) error {
 	began := time.Now()
 	report := func(format string, args ...any) {
-		fmt.Printf("%3.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+		fmt.Fprintf(os.Stderr, "%3.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
 	if err := c.prepare(ctx); err != nil {
 		return err

@@ -30,7 +30,7 @@ func waitFor(ctx context.Context, what, hint string, limit time.Duration, check 
 			return nil
 		}
 		if !sleep(ctx, 200*time.Millisecond) {
-			return fmt.Errorf("%s: %w (last answer: %v; see %s)", what, context.Cause(ctx), err, hint)
+			return fmt.Errorf("%s: %w (last answer: %w; see %s)", what, context.Cause(ctx), err, hint)
 		}
 	}
 }

@@ -37,7 +37,6 @@ func (s *session) getCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&local, "local", false, "take what the node has, even without a quorum; it may be old")
-	cmd.Flags().Uint64Var(&options.Revision, "revision", 0, "the value as it was at this revision of the store")
 	cmd.Flags().BoolVar(&meta, "meta", false, "print the whole entry as JSON")
 	return cmd
 }

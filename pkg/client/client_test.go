@@ -89,19 +89,6 @@ func TestConditionsGuardWrites(t *testing.T) {
 	}
 }
 
-func TestIdempotencyKeysAreSent(t *testing.T) {
-	s, c := start(t)
-	if _, err := c.Put(t.Context(), "pay", "k", nil, client.PutOptions{IdempotencyKey: "one"}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Delete(t.Context(), "pay", "k", client.DeleteOptions{IdempotencyKey: "two"}); err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{"one", "two"}; !slices.Equal(s.seen, want) {
-		t.Errorf("idempotency keys = %q, want %q", s.seen, want)
-	}
-}
-
 func TestPagesWalkTheWholeListing(t *testing.T) {
 	_, c := start(t)
 	for _, key := range []string{"a", "b/1", "b/2", "b/3", "c"} {
@@ -208,7 +195,7 @@ func TestAWriteThatNobodyGotIsRejected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Put(t.Context(), "pay", "k", nil, client.PutOptions{IdempotencyKey: "i"})
+	_, err = c.Put(t.Context(), "pay", "k", nil, client.PutOptions{})
 	var refusal *client.Error
 	if !errors.As(err, &refusal) || refusal.Outcome != client.Rejected || !refusal.Retryable {
 		t.Errorf("Put = %+v, want it rejected and retryable", err)
@@ -264,14 +251,14 @@ func TestReadOptionsAreSent(t *testing.T) {
 		_, _ = w.Write([]byte("{}"))
 	}))
 	ctx := t.Context()
-	_, err1 := c.Get(ctx, "pay", "k", client.GetOptions{Consistency: client.Local, Revision: 7})
+	_, err1 := c.Get(ctx, "pay", "k", client.GetOptions{Consistency: client.Local})
 	_, err2 := c.List(ctx, "pay", client.ListOptions{Prefix: "a&b", Delimiter: "/", Limit: 5, Cursor: "c", Values: true})
 	_, err3 := c.Cluster(ctx)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		"/v1/kv/pay/k?consistency=local&revision=7",
+		"/v1/kv/pay/k?consistency=local",
 		"/v1/keys/pay?cursor=c&delimiter=%2F&limit=5&prefix=a%26b&values=1",
 		"/v1/cluster",
 	}

@@ -8,10 +8,11 @@
 //
 // It promises that a returned entry is one that the store held at a revision, and
 // that every request that fails is an *Error which says whether a write was
-// certainly not applied (Rejected) or may have been (Unknown). A write is sent once and never
-// repeated behind the caller's back; to repeat one whose outcome is unknown without
-// applying it twice, give it an IdempotencyKey and send the same again. Replies
-// are bounded, and redirects are never followed.
+// certainly not applied (Rejected) or may have been (Unknown). A write is sent
+// once and never repeated behind the caller's back. Whoever repeats one of unknown
+// outcome should give it a condition from the start (IfRevision, IfAbsent): if the
+// first was applied, the second is then refused with ErrChanged. Replies are
+// bounded, and redirects are never followed.
 //
 // It uses the standard library alone, starts no goroutine and keeps no state
 // besides connections. Its callers are other programs, and cmd/conclave.

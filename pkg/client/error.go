@@ -43,7 +43,7 @@ type Error struct {
 	Outcome Outcome
 	// Retryable is set when the same request may succeed later; RetryAfter is
 	// the pause that the node asks for, 0 when it names none. A write whose
-	// outcome is Unknown is safe to repeat only with an idempotency key.
+	// outcome is Unknown may be applied twice when it is repeated.
 	Retryable  bool
 	RetryAfter time.Duration
 	// CurrentRevision is the key's revision when it was not as the condition

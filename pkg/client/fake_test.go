@@ -27,8 +27,6 @@ type fakeStore struct {
 	mu       sync.Mutex
 	revision uint64
 	entries  map[string]fakeEntry
-	// seen are the idempotency keys of the writes so far.
-	seen []string
 }
 
 type fakeEntry struct {
@@ -113,7 +111,6 @@ func (s *fakeStore) allowed(w http.ResponseWriter, r *http.Request, old fakeEntr
 		problem(w, 412, `"code":"revision_mismatch","title":"Key changed since your read","outcome":"rejected","requestId":"r-1","currentETag":`+strconv.Quote(current))
 		return false
 	}
-	s.seen = append(s.seen, r.Header.Get("Idempotency-Key"))
 	return true
 }
 

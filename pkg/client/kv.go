@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 )
 
 // Consistency is how fresh a read has to be.
@@ -21,8 +20,6 @@ const (
 type GetOptions struct {
 	// Consistency is how fresh the answer has to be; default Linear.
 	Consistency Consistency
-	// Revision, if not 0, reads the key as it was at that revision of the store.
-	Revision uint64
 }
 
 // Get reads one key; ErrNotFound when there is none.
@@ -34,9 +31,6 @@ func (c *Client) Get(ctx context.Context, namespace, key string, o GetOptions) (
 	get := call{method: http.MethodGet, path: path, query: url.Values{}, header: http.Header{"Accept": {entryType}}}
 	if o.Consistency != "" {
 		get.query.Set("consistency", string(o.Consistency))
-	}
-	if o.Revision != 0 {
-		get.query.Set("revision", strconv.FormatUint(o.Revision, 10))
 	}
 	reply, err := c.do(ctx, get)
 	if err != nil {
@@ -57,9 +51,6 @@ type PutOptions struct {
 	// IfAbsent writes only if there is no such key. ErrChanged otherwise.
 	IfRevision uint64
 	IfAbsent   bool
-	// IdempotencyKey, if set, lets the same write be sent again within ten
-	// minutes without being applied twice.
-	IdempotencyKey string
 }
 
 // Put writes one key and returns the store's revision that this made. On any
@@ -72,34 +63,31 @@ func (c *Client) Put(ctx context.Context, namespace, key string, value []byte, o
 	if o.IfAbsent {
 		header.Set("If-None-Match", "*")
 	}
-	return c.write(ctx, http.MethodPut, namespace, key, value, header, o.IfRevision, o.IdempotencyKey)
+	return c.write(ctx, http.MethodPut, namespace, key, value, header, o.IfRevision)
 }
 
-// DeleteOptions say on which condition a key is deleted; the fields are those of
-// PutOptions.
+// DeleteOptions say on which condition a key is deleted.
 type DeleteOptions struct {
-	IfRevision     uint64
-	IdempotencyKey string
+	// IfRevision, if not 0, deletes only if that is the key's revision now;
+	// ErrChanged otherwise.
+	IfRevision uint64
 }
 
 // Delete deletes one key and returns the store's revision that this made;
 // ErrNotFound when there is none.
 func (c *Client) Delete(ctx context.Context, namespace, key string, o DeleteOptions) (revision uint64, err error) {
-	return c.write(ctx, http.MethodDelete, namespace, key, nil, http.Header{}, o.IfRevision, o.IdempotencyKey)
+	return c.write(ctx, http.MethodDelete, namespace, key, nil, http.Header{}, o.IfRevision)
 }
 
 // write sends what Put and Delete have in common.
 func (c *Client) write(ctx context.Context, method, namespace, key string, value []byte,
-	header http.Header, ifRevision uint64, idempotencyKey string) (uint64, error) {
+	header http.Header, ifRevision uint64) (uint64, error) {
 	path, err := entryPath(namespace, key)
 	if err != nil {
 		return 0, err
 	}
 	if ifRevision != 0 {
 		header.Set("If-Match", writeETag(ifRevision))
-	}
-	if idempotencyKey != "" {
-		header.Set("Idempotency-Key", idempotencyKey)
 	}
 	write := call{method: method, path: path, header: header, body: value}
 	reply, err := c.do(ctx, write)

@@ -103,11 +103,7 @@ func (s *settings) complete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := selectComponents(nil)
-	if err != nil {
-		return err
-	}
-	if err := cache.build(ctx, wanted); err != nil {
+	if err := cache.build(ctx, components()); err != nil {
 		return err
 	}
 	s.Bin = cache.bin()

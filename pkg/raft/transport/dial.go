@@ -28,7 +28,7 @@ func (t *Transport) dial(ctx context.Context, to destination, purpose wire.Purpo
 	defer cancel()
 	conn, err := t.options.Dial(ctx, "tcp", to.address)
 	if err != nil {
-		return nil, wire.Welcome{}, err
+		return nil, wire.Welcome{}, explain(ctx, err)
 	}
 	// Until the handshake is over, the caller's patience bounds it too.
 	release := context.AfterFunc(ctx, func() { _ = conn.Close() })

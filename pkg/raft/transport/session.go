@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -98,11 +97,12 @@ func (s *session) close() {
 	_ = s.stream.Close()
 }
 
-// explain replaces an error that only says that a connection was closed, or
-// that its time ran out, by the reason for it.
+// explain adds why ctx ended to an error that is, in all likelihood, only the
+// consequence of that.
 func explain(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded)) {
-		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	cause := context.Cause(ctx)
+	if err == nil || cause == nil || errors.Is(err, cause) {
+		return err
 	}
-	return err
+	return fmt.Errorf("%w: %w", cause, err)
 }

@@ -12,7 +12,7 @@ import (
 // transaction; one beyond them may not, and is an error then.
 const (
 	MaxWriteBytes   = 8 << 20
-	MaxWriteEntries = 64 << 10
+	MaxWriteEntries = 48 << 10
 )
 
 // recordCost is what Badger adds to a record's key and value when it counts

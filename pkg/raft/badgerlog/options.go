@@ -59,7 +59,7 @@ func (o Options) withDefaults() Options {
 
 // memTableBytes decides two things. Badger bounds a transaction to 15 % of it,
 // which must hold one Write of MaxWriteBytes and MaxWriteEntries with all
-// overhead: 9.6 MiB for at most 8 MiB + 64 Ki * 23 bytes. And up to three
+// overhead: 9.6 MiB for at most 8 MiB and 48 Ki times 27 bytes. And up to three
 // tables of this size lie in memory while the log is written to at full speed.
 const memTableBytes = 64 << 20
 

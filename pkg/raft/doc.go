@@ -51,7 +51,8 @@
 // later leader (Leader Completeness) and is applied everywhere in the same order
 // (State Machine Safety); a read barrier is at least as new as everything that
 // was committed before it was asked for. Every refused request is answered with
-// a Reason. A message may be lost, repeated, delayed or reordered at will.
+// a Reason. A message may be lost, repeated, delayed or reordered at will, save
+// that a Propose must not be repeated.
 //
 // # What it never does
 //

@@ -47,7 +47,8 @@ const (
 
 // Message is what members say to each other. Which fields are used depends on
 // Kind; the others are zero. A message may be lost, repeated, delayed or
-// overtaken without harm.
+// overtaken without harm, with one exception: a Propose must not be repeated, or
+// its commands may be appended twice.
 type Message struct {
 	Kind MessageKind
 	From MemberID

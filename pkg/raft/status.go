@@ -43,6 +43,12 @@ func (r *Raft) Leads() (Term, bool) { return r.term, r.role == Leader }
 // NoMember, and the term.
 func (r *Raft) Leader() (MemberID, Term) { return r.leader, r.term }
 
+// ActiveMembership returns the active configuration and the index of the entry
+// that holds it. It is shared, not to be changed.
+func (r *Raft) ActiveMembership() MembershipAt {
+	return MembershipAt{Index: r.membershipAt(r.log.last).Index, Membership: *r.membership()}
+}
+
 // Durable returns the last index that is on this member's disk.
 func (r *Raft) Durable() Index { return r.log.durable }
 

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/y"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
 )
@@ -53,6 +55,9 @@ func open(dir string, options Options, badgerOptions func(string, badger.Logger)
 		chain:    newChainer(),
 	}
 	if err := l.start(badgerOptions); err != nil {
+		if errors.Is(err, ErrDamaged) {
+			err = fmt.Errorf("%w; replace this member by one with an empty directory, or restore the directory from a copy", err)
+		}
 		return nil, errors.Join(fmt.Errorf("open log %s: %w", dir, err), lock.Close())
 	}
 	return l, nil
@@ -67,13 +72,17 @@ func (l *Log) start(badgerOptions func(string, badger.Logger) badger.Options) er
 	}
 	logger := badgerLogger{logger: l.options.Logger, failure: l.failure}
 	db, err := badger.Open(badgerOptions(filepath.Join(l.dir, logDirectory), logger))
+	if err != nil && strings.Contains(err.Error(), y.ErrChecksumMismatch.Error()) {
+		return damaged("badger: %v", err)
+	}
 	if err != nil {
 		return err
 	}
 	l.db = db
 	// Badger may print that it leaves a damaged table out, and go on.
-	err = l.failure.get()
-	if err == nil {
+	if err = l.failure.get(); err != nil {
+		err = damaged("%v", err)
+	} else {
 		err = l.load()
 	}
 	if err == nil {

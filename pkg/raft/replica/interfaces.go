@@ -31,7 +31,7 @@ type Storage interface {
 }
 
 // Sender carries messages to other members. Both methods return at once; what
-// can't be carried is dropped.
+// can't be carried is dropped, and a Propose is never delivered twice.
 type Sender interface {
 	// Send queues messages for their receivers.
 	Send(messages []raft.Message)

@@ -16,6 +16,8 @@ type Loop struct {
 	readers   readers
 	snapshots snapshots
 
+	// sequence numbers what the loop asks of the core.
+	sequence uint64
 	// applied is the index that the state machine has reached.
 	applied raft.Index
 	// writing is the Write under way, nil when the storage is idle.
@@ -103,6 +105,12 @@ func (l *Loop) appliedWork(e Applied) {
 	l.releaseReads()
 }
 
+// newID names something that the loop asks of the core.
+func (l *Loop) newID() raft.RequestID {
+	l.sequence++
+	return raft.RequestID{Boot: l.options.Boot, Sequence: l.sequence}
+}
+
 func (l *Loop) answer(a Answer) {
 	l.effects.Answers = append(l.effects.Answers, a)
 }
@@ -118,3 +126,7 @@ func (l *Loop) Leader() raft.MemberID {
 
 // Applied returns the index that the state machine has reached.
 func (l *Loop) Applied() raft.Index { return l.applied }
+
+// Membership returns the active configuration and its index. It is shared, not
+// to be changed.
+func (l *Loop) Membership() raft.MembershipAt { return l.core.ActiveMembership() }

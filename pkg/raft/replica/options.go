@@ -14,8 +14,8 @@ type LoopOptions struct {
 	// Core configures the Raft core, State is what the storage held at start.
 	Core  raft.Config
 	State raft.State
-	// Boot was drawn at random for this start of the member. It names the
-	// read barriers that the loop itself asks for. Required.
+	// Boot was drawn at random for this start of the member. It is part of every
+	// request's ID, so that answers from before a restart mean nothing. Required.
 	Boot uint64
 	// MaxProposals and MaxProposalBytes bound the proposals that are not
 	// answered yet. Defaults 8192 and 64 MiB.

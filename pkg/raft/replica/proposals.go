@@ -11,6 +11,10 @@ import (
 // index and term are known, and answered when that index is applied.
 type proposals struct {
 	byID map[raft.RequestID]*proposal
+	// byAttempt finds a sent proposal by the ID under which the core got it. Each
+	// time it is offered it gets a new one, so that a repeated refusal of an
+	// earlier attempt can't be taken for that of a later one.
+	byAttempt map[raft.RequestID]*proposal
 	// queued wait for the next call of the core, refused for the next tick: they
 	// were certainly not appended, so they may be offered again.
 	queued  []*proposal
@@ -43,6 +47,8 @@ type proposal struct {
 	id    raft.RequestID
 	data  []byte
 	state proposalState
+	// attempt is the ID under which the core got it last.
+	attempt raft.RequestID
 	// leader and sentTerm tell whom the core gave it to.
 	leader   raft.MemberID
 	sentTerm raft.Term
@@ -60,9 +66,10 @@ const maxKeptResults = 16384
 
 func newProposals() proposals {
 	return proposals{
-		byID:    map[raft.RequestID]*proposal{},
-		placed:  map[raft.Index]*proposal{},
-		results: map[raft.Index]appliedResult{},
+		byID:      map[raft.RequestID]*proposal{},
+		byAttempt: map[raft.RequestID]*proposal{},
+		placed:    map[raft.Index]*proposal{},
+		results:   map[raft.Index]appliedResult{},
 	}
 }
 
@@ -94,9 +101,10 @@ func (l *Loop) flushProposals() {
 		if p.state == proposalDone {
 			continue
 		}
-		p.state, p.leader, p.sentTerm = proposalSent, leader, term
+		p.state, p.leader, p.sentTerm, p.attempt = proposalSent, leader, term, l.newID()
+		l.proposals.byAttempt[p.attempt] = p
 		l.proposals.sent = append(l.proposals.sent, p)
-		batch = append(batch, raft.Proposal{ID: p.id, Data: p.data})
+		batch = append(batch, raft.Proposal{ID: p.attempt, Data: p.data})
 	}
 	l.proposals.queued = nil
 	l.core.Propose(batch...)
@@ -110,10 +118,11 @@ func (l *Loop) retryRefused() {
 
 // place notes where the core, or the leader, put a proposal.
 func (l *Loop) place(r raft.ProposalResult) {
-	p := l.proposals.byID[r.ID]
-	if p == nil || p.state != proposalSent {
+	p := l.proposals.byAttempt[r.ID]
+	if p == nil {
 		return
 	}
+	delete(l.proposals.byAttempt, r.ID)
 	switch r.Reason {
 	case raft.ReasonNone:
 	case raft.ReasonOverloaded:
@@ -256,6 +265,7 @@ func (l *Loop) finish(p *proposal, a Answer) {
 	if p.state == proposalPlaced && l.proposals.placed[p.index] == p {
 		delete(l.proposals.placed, p.index)
 	}
+	delete(l.proposals.byAttempt, p.attempt)
 	p.state = proposalDone
 	l.proposals.bytes -= len(p.data)
 	p.data = nil

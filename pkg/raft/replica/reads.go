@@ -15,8 +15,7 @@ type readers struct {
 	queued  []*reader
 	refused []*reader
 	// groups are the barriers that the core was asked for, oldest first.
-	groups   []readGroup
-	sequence uint64
+	groups []readGroup
 	// waiting know their index and wait for it to be applied, by index.
 	waiting []readGroup
 }
@@ -56,11 +55,7 @@ func (l *Loop) flushReads() {
 	if leader == raft.NoMember || len(l.readers.queued) == 0 {
 		return
 	}
-	l.readers.sequence++
-	group := readGroup{
-		id:      raft.RequestID{Boot: l.options.Boot, Sequence: l.readers.sequence},
-		readers: l.readers.queued,
-	}
+	group := readGroup{id: l.newID(), readers: l.readers.queued}
 	l.readers.queued = nil
 	l.readers.groups = append(l.readers.groups, group)
 	l.core.ReadIndex(group.id)

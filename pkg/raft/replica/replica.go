@@ -31,6 +31,7 @@ type Replica struct {
 	waiters map[raft.RequestID]chan<- Answer
 
 	// What others may read at any time.
+	membership atomic.Pointer[raft.MembershipAt]
 	leader     atomic.Uint64
 	applied    atomic.Uint64
 	dropped    atomic.Uint64
@@ -137,7 +138,7 @@ func (r *Replica) ReadBarrier(ctx context.Context) (raft.Index, error) {
 }
 
 func (r *Replica) nextID() raft.RequestID {
-	// The loop numbers its own barriers from 1; callers are far above.
+	// The loop numbers what it asks of the core from 1; callers are far above.
 	return raft.RequestID{Boot: r.boot, Sequence: 1<<63 | r.sequence.Add(1)}
 }
 
@@ -225,8 +226,15 @@ func (r *Replica) SinceWakeUp() time.Duration {
 	return time.Since(r.started) - time.Duration(r.lastWakeUp.Load())
 }
 
+// Membership returns the active configuration; it has no members before the log
+// holds one. It is shared, not to be changed.
+func (r *Replica) Membership() raft.MembershipAt { return *r.membership.Load() }
+
 // publish lets others see where the loop stands.
 func (r *Replica) publish() {
+	if at := r.loop.Membership(); r.membership.Load() == nil || r.membership.Load().Index != at.Index {
+		r.membership.Store(&at)
+	}
 	r.leader.Store(uint64(r.loop.Leader()))
 	r.applied.Store(uint64(r.loop.Applied()))
 	r.lastWakeUp.Store(int64(time.Since(r.started)))

@@ -40,8 +40,8 @@ func (t *Transport) accept() {
 func (t *Transport) take(conn net.Conn) {
 	most := int64(t.options.MaxConnections)
 	if t.connections.Load() >= most || t.handshaking.Load() >= most/2 {
-		_ = conn.Close()
 		t.turnedAway.Add(1)
+		_ = conn.Close()
 		if suppressed, ok := t.refusalLines.allow(); ok {
 			t.logger().Warn("connection turned away, too many", "from", conn.RemoteAddr(), "connections", t.connections.Load(),
 				"handshaking", t.handshaking.Load(), "suppressed", suppressed)

@@ -59,11 +59,13 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-func (b *logBuffer) count(part string) int {
+func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return strings.Count(b.text.String(), part)
+	return b.text.String()
 }
+
+func (b *logBuffer) count(part string) int { return strings.Count(b.String(), part) }
 
 // node is a transport with an inbox.
 type node struct {
@@ -105,7 +107,7 @@ func (n *node) next(t *testing.T) raft.Message {
 	case m := <-n.inbox:
 		return m
 	case <-time.After(patience):
-		t.Fatalf("no message reached %v; its log:\n%s", n.id, n.log.text.String())
+		t.Fatalf("no message reached %v; its log:\n%s", n.id, n.log)
 		return raft.Message{}
 	}
 }
@@ -144,7 +146,7 @@ func deliver(t *testing.T, a, b *node) raft.Message {
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("nothing gets from %v to %v; the sender's log:\n%s", a.id, b.id, a.log.text.String())
+			t.Fatalf("nothing gets from %v to %v; the sender's log:\n%s", a.id, b.id, a.log)
 		}
 	}
 }

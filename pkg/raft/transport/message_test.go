@@ -87,7 +87,7 @@ func TestUnreachablePeerIsLoggedOnce(t *testing.T) {
 		eventually(t, "another attempt fails", func() bool { return a.peer(2).DroppedUnreachable > before })
 	}
 	if n := a.log.count("peer unreachable"); n != 1 {
-		t.Errorf("%d lines, want 1:\n%s", n, a.log.text.String())
+		t.Errorf("%d lines, want 1:\n%s", n, a.log)
 	}
 	d.set(2, b.Address().String())
 	deliver(t, a, b)
@@ -136,7 +136,7 @@ func TestIdleConnectionsAreClosedAndReopened(t *testing.T) {
 		t.Error("the dialling side still calls it connected")
 	}
 	if n := a.log.count("unreachable"); n != 0 {
-		t.Errorf("an idle connection was reported as a failure:\n%s", a.log.text.String())
+		t.Errorf("an idle connection was reported as a failure:\n%s", a.log)
 	}
 	deliver(t, a, b)
 }

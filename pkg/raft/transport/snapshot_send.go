@@ -14,6 +14,10 @@ import (
 // chunkBytes is the data of one chunk of a snapshot.
 const chunkBytes = 256 << 10
 
+// errUnreadable marks an error of this side's storage, in which the receiver
+// has no part.
+var errUnreadable = errors.New("can't read snapshot")
+
 // SendSnapshot streams the snapshot that open returns to m.To, then delivers m
 // there, with the description of that very snapshot in place of its own. It
 // returns at once. done is called exactly once, with nil when the receiver has
@@ -89,6 +93,9 @@ func (t *Transport) streamSnapshot(p *peer, m raft.Message, open func() (raft.Sn
 	if err == nil {
 		err = s.stream.SetReadDeadline(time.Now().Add(t.options.SnapshotTimeout))
 	}
+	if errors.Is(err, errUnreadable) {
+		return written, err
+	}
 	if err != nil {
 		if refused := lateResult(result); refused != nil {
 			err = refused
@@ -104,7 +111,7 @@ func (t *Transport) streamChunks(s *session, r io.Reader, result chan error) (wr
 	for {
 		n, readErr := io.ReadFull(r, buffer)
 		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {
-			return written, fmt.Errorf("read snapshot: %w", readErr)
+			return written, fmt.Errorf("%w: %w", errUnreadable, readErr)
 		}
 		if n > 0 {
 			if err := t.pace.wait(t.ctx, n); err != nil {

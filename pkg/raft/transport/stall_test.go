@@ -166,7 +166,7 @@ func TestSilentPeerIsGivenUpAndDialledAgain(t *testing.T) {
 		return accepted.Load() >= 2
 	})
 	if a.log.count("peer is silent") == 0 {
-		t.Errorf("the reason is not logged:\n%s", a.log.text.String())
+		t.Errorf("the reason is not logged:\n%s", a.log)
 	}
 }
 

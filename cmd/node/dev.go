@@ -1,0 +1,138 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/conclave-dev/conclave/internal/node"
+)
+
+// devSettings are the flags of the cluster in one process.
+type devSettings struct {
+	dir      string
+	basePort int
+	log      logSettings
+}
+
+// devNames are the members of the cluster in one process.
+var devNames = []string{"a", "b", "c"}
+
+func newDevCommand() *cobra.Command {
+	var s devSettings
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a cluster of three nodes in this process, on loopback",
+		Long: `Run a cluster of three nodes in this process, on loopback, with the same log on disk
+and the same connections between them as any other cluster. Member i (0, 1, 2)
+listens at base-port + 10*i for clients, + 1 for its peers and + 2 for operations.
+Started again on the same directory it continues where it was.`,
+		Args:          noArguments,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(c *cobra.Command, _ []string) error { return s.run(c) },
+	}
+	c.Flags().StringVar(&s.dir, "dir", "data", "directory for the data of all three")
+	c.Flags().IntVar(&s.basePort, "base-port", 8400, "first port")
+	s.log.flags(c)
+	s.log.level = "warn"
+	c.Flags().Lookup("log-level").DefValue = "warn"
+	return c
+}
+
+func (s *devSettings) run(c *cobra.Command) error {
+	if s.basePort < 1 || s.basePort > 65535-22 {
+		return fmt.Errorf("base-port: %d is outside 1 to %d", s.basePort, 65535-22)
+	}
+	logger, err := s.log.logger(c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	token, err := devToken(s.dir)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(c.Context())
+	var up sync.WaitGroup
+	for i, name := range devNames {
+		up.Add(1)
+		o := s.options(i)
+		o.AdminTokenFile, o.Logger = token, logger.With("node", name)
+		g.Go(func() error {
+			return named(name, node.Run(ctx, o, func(node.Addresses) { up.Done() }))
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		up.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		s.greet(c.OutOrStdout())
+	case <-ctx.Done():
+	}
+	return g.Wait()
+}
+
+// named tells which node an error is of.
+func named(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("node %s: %w", name, err)
+}
+
+// options returns those of member i.
+func (s *devSettings) options(i int) node.Options {
+	at := func(member, port int) string { return fmt.Sprintf("127.0.0.1:%d", s.basePort+10*member+port) }
+	o := node.Options{
+		Name: devNames[i], DataDir: filepath.Join(s.dir, devNames[i]), ClusterName: "dev",
+		HTTP: at(i, 0), Peer: at(i, 1), Ops: at(i, 2), Version: version,
+	}
+	for j, name := range devNames {
+		o.InitialPeers = append(o.InitialPeers, node.Peer{Name: name, Address: at(j, 1)})
+	}
+	return o
+}
+
+// greet prints what a person can paste.
+func (s *devSettings) greet(out io.Writer) {
+	url := func(member, port int) string { return fmt.Sprintf("http://127.0.0.1:%d", s.basePort+10*member+port) }
+	fmt.Fprintf(out, `Three nodes run, with their data in %[1]s. Try:
+
+  curl -X PUT --data-binary 'postgres://db' %[2]s/v1/kv/pay/db/url
+  curl %[3]s/v1/kv/pay/db/url
+  curl '%[4]s/v1/keys/pay?prefix=db/'
+  curl %[2]s/v1/cluster
+  curl -H "Authorization: Bearer $(cat %[1]s/admin-token)" %[5]s/admin/v1/status
+
+Ctrl-C stops them; the same command starts them again where they were.
+`, s.dir, url(0, 0), url(1, 0), url(2, 0), url(0, 2))
+}
+
+// devToken makes the token for /admin once and returns its file.
+func devToken(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("dir: %w", err)
+	}
+	path := filepath.Join(dir, "admin-token")
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return path, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("dir: %w", err)
+	}
+	if _, err := fmt.Fprintln(file, rand.Text()); err != nil {
+		return "", errors.Join(err, file.Close())
+	}
+	return path, file.Close()
+}

@@ -1,0 +1,52 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// Addresses are where a node listens.
+type Addresses struct {
+	HTTP string
+	Peer string
+	Ops  string
+}
+
+// ports are a node's listeners. All are opened before anything is served, so
+// that a port in use is told at once.
+type ports struct {
+	http net.Listener
+	peer net.Listener
+	ops  net.Listener
+}
+
+func listen(o *Options) (*ports, error) {
+	p := &ports{}
+	for _, one := range []struct {
+		flag, address string
+		listener      *net.Listener
+	}{{"http", o.HTTP, &p.http}, {"peer", o.Peer, &p.peer}, {"ops", o.Ops, &p.ops}} {
+		l, err := net.Listen("tcp", one.address)
+		if err != nil {
+			p.close()
+			return nil, fmt.Errorf("%s: can't listen at %s: %w", one.flag, one.address, errors.Unwrap(err))
+		}
+		*one.listener = l
+	}
+	return p, nil
+}
+
+func (p *ports) addresses() Addresses {
+	return Addresses{HTTP: p.http.Addr().String(), Peer: p.peer.Addr().String(), Ops: p.ops.Addr().String()}
+}
+
+// close closes what is open. A listener that its server has closed already is
+// no error.
+func (p *ports) close() {
+	for _, l := range []net.Listener{p.http, p.peer, p.ops} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}

@@ -1,0 +1,344 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/conclave-dev/conclave/internal/admin"
+	"github.com/conclave-dev/conclave/internal/discovery"
+	"github.com/conclave-dev/conclave/pkg/config"
+	"github.com/conclave-dev/conclave/pkg/raft"
+	"github.com/conclave-dev/conclave/pkg/raft/badgerlog"
+	"github.com/conclave-dev/conclave/pkg/raft/replica"
+	"github.com/conclave-dev/conclave/pkg/raft/transport"
+	"github.com/conclave-dev/conclave/pkg/raft/wire"
+)
+
+// errStopped is the cause with which a node's parts end when it was told to.
+var errStopped = errors.New("the node was told to stop")
+
+// node is one running node. Its fields are set in the order in which Run brings
+// the parts up; those that others read meanwhile are atomic.
+type node struct {
+	options   Options
+	identity  badgerlog.Identity
+	self      raft.Member
+	boot      uint64
+	log       *badgerlog.Log
+	peers     *transport.Transport
+	bootstrap *bootstrap
+	metrics   *metrics
+
+	state      *config.State
+	replicator replicator
+	store      *config.Store
+
+	// ready tells whether clients should be sent here.
+	ready readiness
+	// failure takes the first error that the log reports by itself.
+	failure chan error
+}
+
+// Run runs a node until ctx ends, then drains and stops it. started, unless nil,
+// is called once all ports listen. The error is nil after a stop that was asked
+// for.
+func Run(ctx context.Context, o Options, started func(Addresses)) error {
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("options: %w", err)
+	}
+	o = o.withDefaults()
+	id, err := o.identity()
+	if err != nil {
+		return err
+	}
+	n := &node{
+		options: o, identity: id,
+		boot:    randomNumber(),
+		state:   config.NewState(),
+		failure: make(chan error, 1),
+	}
+	n.self = raft.Member{ID: id.Member, Name: id.Name, Address: o.ownAddress()}
+	n.metrics = newMetrics(n)
+	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{}); err != nil {
+		return err
+	}
+	ports, err := listen(&o)
+	if err != nil {
+		return err
+	}
+	defer ports.close()
+	n.log, err = badgerlog.Open(o.DataDir, badgerlog.Options{
+		Logger: o.Logger, ClusterID: id.ClusterID,
+		OnFailure: n.logFailed, OnSave: n.metrics.saved,
+	})
+	if err != nil {
+		return err
+	}
+	defer n.log.Close()
+	if started != nil {
+		started(ports.addresses())
+	}
+	return n.run(ctx, ports)
+}
+
+// run brings up everything that has goroutines and waits for its end.
+func (n *node) run(ctx context.Context, ports *ports) error {
+	n.bootstrap = n.newBootstrap()
+	var err error
+	n.peers, err = transport.New(transport.Options{
+		Member: n.identity.Member, ClusterID: n.identity.ClusterID, Boot: n.boot,
+		Name: n.identity.Name, Address: n.self.Address, Listener: ports.peer,
+		Resolve: n.resolve, Receive: n.receive, ReceiveSnapshot: n.receiveSnapshot,
+		Bootstrap: n.answerBootstrap, Logger: n.options.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	defer n.peers.Close()
+
+	// What serves outlives ctx by the drain period; it ends with serving.
+	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(errStopped)
+	g, serving := errgroup.WithContext(serving)
+	g.Go(func() error { return n.store.Run(serving) })
+	g.Go(func() error { return n.serve(serving, ports) })
+	g.Go(func() error { return n.takePart(serving) })
+	g.Go(func() error {
+		select {
+		case err := <-n.failure:
+			return err
+		case <-serving.Done():
+			return nil
+		}
+	})
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			n.drain(serving)
+			stop(errStopped)
+		case <-serving.Done():
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil && !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+// drain stays of use while load balancers turn away.
+func (n *node) drain(serving context.Context) {
+	n.ready.stop()
+	if n.options.DrainPeriod == 0 {
+		return
+	}
+	n.options.Logger.Info("draining before the stop", "period", n.options.DrainPeriod)
+	select {
+	case <-time.After(n.options.DrainPeriod):
+	case <-serving.Done():
+	}
+}
+
+// takePart finds or forms the cluster, then runs the replica.
+func (n *node) takePart(ctx context.Context) error {
+	state := n.log.State()
+	if state.Last == 0 {
+		first, err := n.findCluster(ctx)
+		if err != nil {
+			return err
+		}
+		if first == nil {
+			n.options.Logger.Warn("the cluster exists without this member; waiting to be added", "member", n.self.ID.String())
+		} else if state, err = n.begin(*first); err != nil {
+			return err
+		}
+	}
+	running, err := replica.New(replica.Options{
+		LoopOptions: replica.LoopOptions{
+			Core: raft.Config{
+				ID: n.self.ID, Random: mathrand.New(mathrand.NewPCG(randomNumber(), randomNumber())), Log: n.log,
+				ElectionTicksMin: int(n.options.ElectionTimeoutMin / tick),
+				ElectionTicksMax: int(n.options.ElectionTimeoutMax / tick),
+				HeartbeatTicks:   int(n.options.HeartbeatInterval / tick),
+			},
+			State: state, Boot: n.boot, SnapshotEntries: n.options.SnapshotEntries,
+		},
+		Storage: n.log, Sender: n.peers, StateMachine: machine{n.state},
+		TickInterval: tick, Logger: n.options.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.replicator.replica.Store(running)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return running.Run(ctx) })
+	g.Go(func() error { n.becomeReady(ctx, running); return nil })
+	return g.Wait()
+}
+
+// newBootstrap returns what this node tells others of the cluster's beginning.
+func (n *node) newBootstrap() *bootstrap {
+	state := n.log.State()
+	if state.Last == 0 && n.options.InitialState == InitialNew {
+		return newBootstrap(n.self, n.identity.ClusterID)
+	}
+	var first *raft.Membership
+	if state.Base == 0 && len(state.Memberships) > 0 {
+		first = &state.Memberships[0].Membership
+	}
+	return knowing(n.self, n.identity.ClusterID, first)
+}
+
+// findCluster returns the first configuration, or nil for a node that is not in
+// it and has to wait.
+func (n *node) findCluster(ctx context.Context) (*raft.Membership, error) {
+	if n.options.InitialState == InitialExisting {
+		return nil, nil
+	}
+	lookups := complaints{logger: n.options.Logger}
+	peers, err := discover(ctx, &n.options, func(p discovery.Progress) {
+		lookups.say("discovery", "looking for the nodes of the cluster", "found", len(p.Found), "want", p.Want, "error", p.Err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return n.bootstrap.run(ctx, peers, n.peers.Announce, func(p Peer, err error) {
+		lookups.say(p.Name, "a node can't be reached yet", "name", p.Name, "address", p.Address, "error", err)
+	})
+}
+
+// begin writes the first configuration and returns the state that a log with
+// nothing else has.
+func (n *node) begin(first raft.Membership) (raft.State, error) {
+	write := &raft.Write{Entries: []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: &first}}}
+	if err := n.log.Save(write); err != nil {
+		return raft.State{}, fmt.Errorf("writing the first configuration: %w", err)
+	}
+	n.options.Logger.Info("the cluster has formed", "cluster", n.identity.ClusterID, "members", len(first.Members))
+	return raft.State{
+		Last: 1, Terms: []raft.TermRun{{Term: 0, First: 0}},
+		Memberships: []raft.MembershipAt{{Index: 1, Membership: first}},
+	}, nil
+}
+
+// receive hands a peer's message to the replica; before there is one it is lost,
+// as messages may be.
+func (n *node) receive(m raft.Message) {
+	if running := n.replicator.replica.Load(); running != nil {
+		running.Receive(m)
+	}
+}
+
+func (n *node) receiveSnapshot(ctx context.Context, meta raft.SnapshotMeta, r io.Reader) error {
+	return n.log.ReceiveSnapshot(ctx, meta, r)
+}
+
+func (n *node) answerBootstrap(_ context.Context, b wire.Bootstrap) wire.Bootstrap {
+	n.bootstrap.meet(b)
+	return n.bootstrap.present()
+}
+
+// resolve finds a peer by the active configuration.
+func (n *node) resolve(id raft.MemberID) (raft.Member, bool) {
+	running := n.replicator.replica.Load()
+	if running == nil {
+		return raft.Member{}, false
+	}
+	at := running.Membership()
+	return at.Membership.Member(id)
+}
+
+// logFailed takes the log's word that it is broken; it must return at once.
+func (n *node) logFailed(err error) {
+	select {
+	case n.failure <- err:
+	default:
+	}
+}
+
+// stage tells how far the node has come.
+func (n *node) stage() admin.State {
+	running := n.replicator.replica.Load()
+	switch {
+	case n.ready.stopping():
+		return admin.StateStopping
+	case running == nil:
+		return admin.StateInitial
+	case len(running.Membership().Membership.Members) == 0:
+		return admin.StateAwaitingAdd
+	default:
+		return admin.StateRunning
+	}
+}
+
+// ownAddress is where the peers of this node reach it.
+func (o *Options) ownAddress() string {
+	for _, p := range o.InitialPeers {
+		if p.Name == o.Name {
+			return p.Address
+		}
+	}
+	_, port, _ := net.SplitHostPort(o.Peer)
+	return net.JoinHostPort(o.Name+"."+o.DiscoveryService, port)
+}
+
+// randomNumber draws a number that no other start of any node draws.
+func randomNumber() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // Never fails; the program would have been stopped.
+	return binary.BigEndian.Uint64(b[:]) | 1
+}
+
+// readiness is what /readyz tells.
+type readiness struct {
+	caughtUp atomic.Bool
+	stopped  atomic.Bool
+}
+
+func (r *readiness) stop()          { r.stopped.Store(true) }
+func (r *readiness) stopping() bool { return r.stopped.Load() }
+
+// leaderPatience is how long a node waits for a leader before it serves local
+// reads without one.
+const leaderPatience = 10 * time.Second
+
+// becomeReady waits until the node holds everything that was committed when it
+// came, which a read barrier proves. Without a leader it becomes ready after a
+// while all the same, so that local reads survive the loss of a quorum.
+func (n *node) becomeReady(ctx context.Context, running *replica.Replica) {
+	patience := time.NewTimer(leaderPatience)
+	defer patience.Stop()
+	for ctx.Err() == nil {
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		_, err := running.ReadBarrier(attempt)
+		cancel()
+		if err == nil {
+			n.ready.caughtUp.Store(true)
+			return
+		}
+		if errors.Is(err, replica.ErrStopping) {
+			return
+		}
+		select {
+		case <-patience.C:
+			if running.Leader() == raft.NoMember && n.stage() == admin.StateRunning {
+				n.options.Logger.Warn("no leader is heard; serving local reads without one")
+				n.ready.caughtUp.Store(true)
+				return
+			}
+			patience.Reset(leaderPatience)
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}

@@ -20,9 +20,9 @@ bin/node bin/operator bin/conclave: bin/%: FORCE
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/$*
 run: bin/node ## a cluster of three nodes on this machine, in the foreground, data in data/
 	bin/node dev --dir data
-image: build bin/kube ## a container image of the three programs: bin/conclave.tar
-	bin/kube image --user 65532:65532 --output bin/conclave.tar conclave:$(VERSION) $(IMAGE_FILES)
-IMAGE_FILES := bin/node=/node bin/operator=/operator bin/conclave=/conclave
+image: build ## a container image of the three programs; CONTAINER=podman for another engine
+	$(CONTAINER) build --target prebuilt --build-arg VERSION=$(VERSION) --tag conclave:$(VERSION) .
+CONTAINER ?= docker
 
 .PHONY: check test
 check: fmt-check vet lint arch fresh unit ## everything that is quick: about two minutes
@@ -95,12 +95,14 @@ kube-up: bin/kube ## a Kubernetes of several nodes on this machine (Linux, root)
 	bin/kube up
 kube-down: bin/kube ## stop it, and leave nothing of it
 	bin/kube down
-kube-demo: kube-up build ## on that Kubernetes: install the chart, apply a RaftCluster, see it Available
-	bin/kube build helm
-	bin/kube image --user 65532:65532 conclave:$(VERSION) $(IMAGE_FILES)
+kube-demo: kube-up build ## on that Kubernetes: install the chart, apply a RaftCluster, write and read from a pod
+	bin/kube image --user 65532:65532 conclave:$(VERSION) bin/node=/node bin/operator=/operator bin/conclave=/conclave
 	bin/kube exec -- helm install conclave charts/conclave --set image.tag=$(VERSION) --wait
 	bin/kube exec -- kubectl apply -f config/samples/raftcluster.yaml
-	bin/kube exec -- kubectl wait --for=condition=Available --timeout=180s raftclusters --all
+	bin/kube exec -- kubectl wait --for=condition=Available --timeout=180s raftcluster/cfg
+	$(IN_POD) put demo greeting --value hello
+	$(IN_POD) get demo greeting
+IN_POD = bin/kube exec -- kubectl run demo --rm -i --quiet --restart=Never --image=conclave:$(VERSION) --command -- /conclave --endpoint http://cfg:8400
 
 .PHONY: clean debian-packages FORCE
 clean: ## remove what the other targets made

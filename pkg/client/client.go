@@ -109,7 +109,7 @@ func (c *Client) do(ctx context.Context, call call) (*reply, error) {
 		if inner := (*url.Error)(nil); errors.As(err, &inner) {
 			err = inner.Err // the rest of it would only repeat the request
 		}
-		return nil, &Error{Op: call.describe(), Outcome: outcome, Retryable: true, Err: err}
+		return nil, &Error{Op: call.describe(), Outcome: outcome, Retryable: outcome == Rejected, Err: err}
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, replyBytesMax+1))

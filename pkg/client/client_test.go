@@ -151,11 +151,14 @@ func TestRefusalsTellWhatBecameOfTheWrite(t *testing.T) {
 			problem(w, 503, `"code":"no_leader","title":"No leader is known","outcome":"rejected","retryable":true`)
 		}, client.Rejected, true, 3 * time.Second, "HTTP 503: no_leader: No leader is known"},
 		"unknown": {func(w http.ResponseWriter, _ *http.Request) {
-			problem(w, 504, `"code":"outcome_unknown","title":"Not known","outcome":"unknown","retryable":true`)
-		}, client.Unknown, true, 0, "it may have been applied all the same"},
+			problem(w, 504, `"code":"outcome_unknown","title":"Not known","outcome":"unknown","retryable":false`)
+		}, client.Unknown, false, 0, "it may have been applied all the same"},
 		"a node that doesn't say": {func(w http.ResponseWriter, _ *http.Request) {
 			problem(w, 500, `"code":"internal","title":"Broken"`)
 		}, client.Unknown, false, 0, "may have been applied"},
+		"another node's path": {func(w http.ResponseWriter, _ *http.Request) {
+			problem(w, 404, `"code":"no_such_endpoint","title":"Nothing is served at this path","outcome":"rejected"`)
+		}, client.Rejected, false, 0, "HTTP 404: no_such_endpoint"},
 		"something between": {func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "bad gateway", 502)
 		}, client.Unknown, false, 0, "is this the client port of a node?"},
@@ -167,13 +170,16 @@ func TestRefusalsTellWhatBecameOfTheWrite(t *testing.T) {
 		}, client.Unknown, false, 0, "Conclave-Revision"},
 		"a connection that breaks": {func(http.ResponseWriter, *http.Request) {
 			panic(http.ErrAbortHandler)
-		}, client.Unknown, true, 0, "EOF"},
+		}, client.Unknown, false, 0, "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := connect(t, c.answer).Put(t.Context(), "pay", "k", []byte("hush"), client.PutOptions{})
 			var refusal *client.Error
 			if !errors.As(err, &refusal) {
 				t.Fatalf("Put = %v, want an *Error", err)
+			}
+			if errors.Is(err, client.ErrNotFound) {
+				t.Errorf("%v is called a missing key", err)
 			}
 			if refusal.Outcome != c.outcome || refusal.Retryable != c.retry || refusal.RetryAfter != c.after {
 				t.Errorf("%+v, want outcome %s, retryable %v after %v", refusal, c.outcome, c.retry, c.after)

@@ -43,7 +43,8 @@ type Error struct {
 	Outcome Outcome
 	// Retryable is set when the same request may succeed later; RetryAfter is
 	// the pause that the node asks for, 0 when it names none. A write whose
-	// outcome is Unknown may be applied twice when it is repeated.
+	// outcome is Unknown is never called so: sent again, it could undo what
+	// somebody wrote in between.
 	Retryable  bool
 	RetryAfter time.Duration
 	// CurrentRevision is the key's revision when it was not as the condition
@@ -82,7 +83,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrNotFound:
-		return e.Status == http.StatusNotFound && e.Code != ""
+		return e.Code == "key_not_found" // other things may be missing too
 	case ErrChanged:
 		return e.Status == http.StatusPreconditionFailed
 	}

@@ -197,6 +197,8 @@ func (t *Transport) register(s *session, h *wire.Hello) (*peer, error) {
 	if h.Address != "" && h.Name != "" {
 		p.introduced.Store(&raft.Member{ID: h.From, Name: h.Name, Address: h.Address})
 	}
+	p.control.nudge()
+	p.log.nudge()
 	if err := s.admit(&p.traffic, wire.MaxFrameBytes, 2*t.options.IdleTimeout, t.options.WriteTimeout); err != nil {
 		t.unregister(s, p, h.Purpose)
 		return nil, err

@@ -25,6 +25,13 @@ type link struct {
 	up        atomic.Bool
 	roundTrip atomic.Int64
 
+	// nudged holds a token when the peer was heard from otherwise, so that
+	// there is no point in waiting any longer before dialling it.
+	nudged chan struct{}
+	// oversize keeps a message that is tried again and again from filling the
+	// log.
+	oversize occasional
+
 	sent               atomic.Uint64
 	droppedFull        atomic.Uint64
 	droppedUnreachable atomic.Uint64
@@ -53,6 +60,7 @@ func newLink(t *Transport, p *peer, purpose wire.Purpose, o overflow) *link {
 		peer:      p,
 		purpose:   purpose,
 		queue:     newQueue(t.options.QueueMessages, t.options.QueueBytes, o),
+		nudged:    make(chan struct{}, 1),
 	}
 }
 
@@ -117,7 +125,7 @@ func (l *link) connect(ctx context.Context) error {
 		}
 		l.disconnect(err)
 	}
-	if err := sleepUntil(ctx, l.nextDial); err != nil {
+	if err := l.awaitTurn(ctx); err != nil {
 		return err
 	}
 	s, err := l.dial(ctx)
@@ -137,6 +145,35 @@ func (l *link) connect(ctx context.Context) error {
 	l.up.Store(true)
 	l.report(linkUp, nil)
 	return nil
+}
+
+// awaitTurn waits out the pause since the last attempt. It ends early when the
+// peer was heard from: a member that is back is dialled at once, however long
+// it was away.
+func (l *link) awaitTurn(ctx context.Context) error {
+	d := time.Until(l.nextDial)
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-l.nudged:
+		l.failures = 0
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to dial: %w", context.Cause(ctx))
+	}
+}
+
+// nudge tells that the peer was heard from.
+func (l *link) nudge() {
+	select {
+	case l.nudged <- struct{}{}:
+	default:
+	}
 }
 
 func (l *link) dial(ctx context.Context) (*session, error) {
@@ -178,7 +215,9 @@ func (l *link) write(batch []queued) (written int, err error) {
 		err := s.writer.WriteMessage(&batch[i].message, batch[i].entries)
 		if errors.Is(err, wire.ErrTooLarge) {
 			l.droppedTooLarge.Add(1)
-			l.logger().Error("message dropped", "kind", batch[i].message.Kind, "error", err)
+			if suppressed, ok := l.oversize.allow(); ok {
+				l.logger().Error("message dropped", "kind", batch[i].message.Kind, "error", err, "suppressed", suppressed)
+			}
 			continue
 		}
 		if err != nil {
@@ -245,20 +284,4 @@ func share(shared *[]*wire.Entries, m *raft.Message) *wire.Entries {
 	e := wire.NewEntries(m.Entries)
 	*shared = append(*shared, e)
 	return e
-}
-
-// sleepUntil waits until a moment has come or ctx has ended.
-func sleepUntil(ctx context.Context, at time.Time) error {
-	d := time.Until(at)
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting to dial: %w", context.Cause(ctx))
-	}
 }

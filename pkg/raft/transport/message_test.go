@@ -77,6 +77,21 @@ func TestAddressIsLookedUpAtEachDial(t *testing.T) {
 	deliver(t, a, b)
 }
 
+func TestAMemberThatIsBackIsDialledAtOnce(t *testing.T) {
+	d := newDirectory()
+	a := start(t, d, 1, func(o *transport.Options) { o.BackoffMin, o.BackoffMax = time.Hour, time.Hour })
+	b := start(t, d, 2, nil)
+	d.set(2, "127.0.0.1:1")
+	a.Send([]raft.Message{heartbeat(a, b, 1)})
+	eventually(t, "dialling fails", func() bool { return a.peer(2).DroppedUnreachable > 0 })
+	d.set(2, b.Address().String())
+	a.Send([]raft.Message{heartbeat(a, b, 2)})
+	deliver(t, b, a)
+	if m := b.next(t); m.Round != 2 {
+		t.Errorf("got heartbeat %d, want the one that waited", m.Round)
+	}
+}
+
 func TestUnreachablePeerIsLoggedOnce(t *testing.T) {
 	d := newDirectory()
 	a, b := start(t, d, 1, nil), start(t, d, 2, nil)

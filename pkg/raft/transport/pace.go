@@ -29,6 +29,22 @@ func (p *pace) wait(ctx context.Context, n int) error {
 	return sleepUntil(ctx, start)
 }
 
+// sleepUntil waits until a moment has come or ctx has ended.
+func sleepUntil(ctx context.Context, at time.Time) error {
+	d := time.Until(at)
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // occasional lets one event through each second and counts the others, so that
 // strangers can't fill the log.
 type occasional struct {

@@ -151,16 +151,16 @@ func TestListPrintsEveryPage(t *testing.T) {
 
 func TestStatusShowsLeaderAndMembers(t *testing.T) {
 	got := conclave(t, answer(t, "GET /v1/cluster", `{"clusterID":"3f0c","name":"cfg-0","version":"1.4.2","leader":"cfg-1","term":7,
-		"revision":60,"commitIndex":90,"appliedIndex":89,"members":[
-		{"memberID":"000000000000000a","name":"cfg-0","role":"Voter"},{"memberID":"000000000000000b","name":"cfg-1","role":"Voter"}]}`), "", "status")
+		"revision":60,"commitIndex":90,"appliedIndex":89,"ready":false,"notReadyReason":"catching up","members":[
+		{"memberID":"000000000000000a","name":"cfg-0","role":"Voter","sinceContactMillis":12},{"memberID":"000000000000000b","name":"cfg-1","role":"Voter"}]}`), "", "status")
 	want := `Cluster:       3f0c
 Leader:        cfg-1, term 7
 Revision:      60
-Answered by:   cfg-0, version 1.4.2, applied 89 of 90 committed
+Answered by:   cfg-0, version 1.4.2, applied 89 of 90 committed, not ready: catching up
 
-MEMBER   ROLE            ID
-cfg-0    Voter           000000000000000a
-cfg-1    Voter, leader   000000000000000b
+MEMBER   ROLE            ID                 HEARD FROM
+cfg-0    Voter           000000000000000a   12 ms ago
+cfg-1    Voter, leader   000000000000000b   -
 `
 	if want := (outcome{0, want, ""}); got != want {
 		t.Errorf("got\n%s%s want\n%s", got.out, got.err, want.out)

@@ -45,19 +45,27 @@ func (s *session) showCluster(c *client.Cluster) error {
 	if leader == "" {
 		leader = "none known"
 	}
+	ready := "ready"
+	if !c.Ready {
+		ready = "not ready: " + c.NotReadyReason
+	}
 	table := newTable(s.out) // an error stays until Flush
 	fmt.Fprintf(table, "Cluster:\t%s\nLeader:\t%s, term %d\nRevision:\t%d\n", c.ClusterID, leader, c.Term, c.Revision)
-	fmt.Fprintf(table, "Answered by:\t%s, version %s, applied %d of %d committed\n\n", c.Name, c.Version, c.AppliedIndex, c.CommitIndex)
+	fmt.Fprintf(table, "Answered by:\t%s, version %s, applied %d of %d committed, %s\n\n",
+		c.Name, c.Version, c.AppliedIndex, c.CommitIndex, ready)
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(table, "MEMBER\tROLE\tID")
+	fmt.Fprintln(table, "MEMBER\tROLE\tID\tHEARD FROM")
 	for _, m := range c.Members {
-		role := m.Role
-		if m.Name == c.Leader {
+		role, heard := m.Role, "-" // only the leader knows
+		switch {
+		case m.Name == c.Leader:
 			role += ", leader"
+		case m.SinceContactMillis != nil:
+			heard = fmt.Sprintf("%d ms ago", *m.SinceContactMillis)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", m.Name, role, m.MemberID)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", m.Name, role, m.MemberID, heard)
 	}
 	return table.Flush()
 }

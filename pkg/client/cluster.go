@@ -13,6 +13,9 @@ type Cluster struct {
 	ClusterID string `json:"clusterID"`
 	Name      string `json:"name"`
 	Version   string `json:"version"`
+	// Ready tells whether that node serves clients, NotReadyReason why not.
+	Ready          bool   `json:"ready"`
+	NotReadyReason string `json:"notReadyReason,omitempty"`
 	// Leader is the name of the leader, empty when none is known, Term its term.
 	Leader string `json:"leader"`
 	Term   uint64 `json:"term"`
@@ -30,6 +33,9 @@ type Member struct {
 	Name     string `json:"name"`
 	// Role is Voter or Learner.
 	Role string `json:"role"`
+	// SinceContactMillis is how long ago the leader last heard from the member;
+	// only the leader itself tells.
+	SinceContactMillis *int64 `json:"sinceContactMillis,omitempty"`
 }
 
 // Cluster asks the node that answers for its view of the cluster.

@@ -7,9 +7,9 @@ import "context"
 type Replicator interface {
 	// Propose has a command replicated. It returns after the command was
 	// applied and published to the local State, with its result. Its error is
-	// ErrNoLeader, ErrOverloaded or ErrStopping only when the command was
-	// certainly not applied and never will be; otherwise, the end of ctx
-	// included, it is ErrOutcomeUnknown. It keeps command, which nobody
+	// ErrNoLeader, ErrOverloaded, ErrStopping or ErrTooLarge only when the
+	// command was certainly not applied and never will be; otherwise, the end
+	// of ctx included, it is ErrOutcomeUnknown. It keeps command, which nobody
 	// changes afterwards.
 	Propose(ctx context.Context, command []byte) (Result, error)
 	// ReadBarrier returns nil when the published local State holds everything

@@ -99,7 +99,7 @@ func (s *Store) Delete(ctx context.Context, d Delete) (Result, error) {
 }
 
 // notApplied are the errors of a Replicator that mean: certainly not applied.
-var notApplied = []error{ErrNoLeader, ErrOverloaded, ErrStopping}
+var notApplied = []error{ErrNoLeader, ErrOverloaded, ErrStopping, ErrTooLarge}
 
 func (s *Store) propose(ctx context.Context, command []byte) (Result, error) {
 	if err := s.state.Fault(); err != nil {
@@ -115,8 +115,9 @@ func (s *Store) propose(ctx context.Context, command []byte) (Result, error) {
 		}
 	}
 	if !errors.Is(err, ErrOutcomeUnknown) {
-		// Whatever else went wrong, it proves nothing about the command.
-		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		// Whatever else went wrong, it proves nothing about the command, and
+		// must not be taken for an error that does.
+		err = fmt.Errorf("%w: %v", ErrOutcomeUnknown, err)
 	}
 	return Result{}, err
 }

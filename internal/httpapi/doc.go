@@ -1,0 +1,24 @@
+// Package httpapi serves the configuration store to clients over HTTP. It
+// decodes a request, checks and limits it, asks config.Store, and encodes the
+// answer; what a key or a command means stands in pkg/config.
+//
+// What it promises
+//   - A path is percent-decoded once, by net/http, and what was checked is what
+//     is carried out. Nothing is cleaned up and nothing redirected: "//" and ".."
+//     in a key are refused. "%2F" is a slash like any other.
+//   - What isn't offered is refused with 400 and named: an unknown query
+//     parameter, a consistency level, or a header that would change the meaning
+//     of a request. Nothing is accepted and ignored.
+//   - Every error is application/problem+json and tells what became of a write:
+//     outcome "rejected" means certainly not applied, "unknown" may be applied.
+//   - Bodies, headers, connections, requests at a time, waiting requests and
+//     every wait are bounded.
+//   - Values appear in answers to their readers and nowhere else.
+//
+// What it never does: it never sends a write twice, never calls a local read
+// fresh, and never answers a host name that it wasn't told (421), so that a
+// page in a browser can't reach it by rebinding a name.
+//
+// internal/node makes the Handler and the http.Server around it, and calls
+// Handler.Drain before it stops that server.
+package httpapi

@@ -1,0 +1,200 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// kind is one way in which a request fails, as clients see it.
+type kind struct {
+	status int
+	// code is for programs and never changes; title says it to people.
+	code  string
+	title string
+	// unknown means that a write may have been applied all the same.
+	unknown bool
+	// retryable means that the same request may succeed a little later.
+	retryable bool
+}
+
+// All kinds. Those that have no counterpart in pkg/config are used as errors
+// themselves, through because.
+var (
+	errMalformed   = &kind{status: 400, code: "malformed", title: "The request can't be read"}
+	errUnsupported = &kind{status: 400, code: "unsupported", title: "The request asks for something that isn't offered"}
+	kindInvalid    = &kind{status: 400, code: "invalid", title: "A part of the request breaks a rule"}
+	errNoEndpoint  = &kind{status: 404, code: "no_such_endpoint", title: "Nothing is served at this path"}
+	kindNotFound   = &kind{status: 404, code: "key_not_found", title: "No such key"}
+	errMethod      = &kind{status: 405, code: "method_not_allowed", title: "The path doesn't take this method"}
+	kindConflict   = &kind{status: 412, code: "revision_mismatch", title: "Key changed since your read"}
+	kindTooLarge   = &kind{status: 413, code: "too_large", title: "The value is too large"}
+	errEncoding    = &kind{status: 415, code: "unsupported_encoding", title: "The body is in a form that isn't taken"}
+	errUnknownHost = &kind{status: 421, code: "unknown_host", title: "The request is for another host"}
+	kindWatches    = &kind{status: 429, code: "too_many_watchers", title: "Too many requests wait for a change", retryable: true}
+	kindInternal   = &kind{status: 500, code: "internal", title: "The server failed", unknown: true}
+	kindNoLeader   = &kind{status: 503, code: "no_leader", title: "No leader is known", retryable: true}
+	kindOverloaded = &kind{status: 503, code: "overloaded", title: "The server has too much to do", retryable: true}
+	kindStopping   = &kind{status: 503, code: "stopping", title: "The server is shutting down", retryable: true}
+	kindParked     = &kind{status: 503, code: "parked", title: "This member can't serve", retryable: true}
+	// A write whose outcome is unknown isn't called retryable: sent again, it
+	// could undo what somebody wrote in between.
+	kindUnknown     = &kind{status: 504, code: "outcome_unknown", title: "What became of the write isn't known", unknown: true}
+	kindNotCaughtUp = &kind{status: 504, code: "not_caught_up", title: "The state asked for wasn't here in time", retryable: true}
+	kindQuota       = &kind{status: 507, code: "quota_exceeded", title: "The quota doesn't allow more bytes"}
+)
+
+// kinds maps the errors of pkg/config. The first that matches counts.
+var kinds = []struct {
+	err  error
+	kind *kind
+}{
+	{config.ErrOutcomeUnknown, kindUnknown},
+	{config.ErrInvalid, kindInvalid},
+	{config.ErrTooLarge, kindTooLarge},
+	{config.ErrNotFound, kindNotFound},
+	{config.ErrConflict, kindConflict},
+	{config.ErrQuota, kindQuota},
+	{config.ErrTooManyWatches, kindWatches},
+	{config.ErrParked, kindParked},
+	{config.ErrNotCaughtUp, kindNotCaughtUp},
+	{config.ErrNoLeader, kindNoLeader},
+	{config.ErrOverloaded, kindOverloaded},
+	{config.ErrStopping, kindStopping},
+}
+
+// requestError is a failure that was found here.
+type requestError struct {
+	kind   *kind
+	detail string
+	// allow is the Allow header of a 405.
+	allow string
+}
+
+func (e *requestError) Error() string { return e.detail }
+
+// because makes an error of a kind.
+func (k *kind) because(detail string, args ...any) error {
+	return &requestError{kind: k, detail: fmt.Sprintf(detail, args...)}
+}
+
+// methodNotAllowed names the methods that would do.
+func methodNotAllowed(r *http.Request, allowed ...string) error {
+	return &requestError{
+		kind: errMethod, detail: fmt.Sprintf("%.20q is not one of %s", r.Method, strings.Join(allowed, ", ")),
+		allow: strings.Join(allowed, ", "),
+	}
+}
+
+// absentError is the answer to a read of a key that doesn't exist.
+type absentError struct {
+	standing config.Standing
+	etag     string
+}
+
+func (e *absentError) Error() string { return config.ErrNotFound.Error() }
+
+// Is makes errors.Is(err, config.ErrNotFound) hold.
+func (e *absentError) Is(target error) bool { return target == config.ErrNotFound }
+
+// problem is the body of an error (RFC 9457).
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitempty"`
+	Code      string `json:"code"`
+	Outcome   string `json:"outcome"`
+	Retryable bool   `json:"retryable"`
+	// CurrentETag is what a failed precondition met.
+	CurrentETag string `json:"currentETag,omitempty"`
+	Revision    uint64 `json:"revision"`
+	RequestID   string `json:"requestId"`
+}
+
+// kindOf is the one map from an error to what clients see of it.
+func kindOf(err error) *kind {
+	if own := (*requestError)(nil); errors.As(err, &own) {
+		return own.kind
+	}
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return k.kind
+		}
+	}
+	return kindInternal
+}
+
+// refuse answers a request that failed.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	k := kindOf(err)
+	p := problem{
+		Title: k.title, Status: k.status, Detail: err.Error(), Code: k.code, Outcome: "rejected",
+		Retryable: k.retryable, RequestID: h.requests.next(),
+	}
+	if k.unknown && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		p.Outcome = "unknown"
+	}
+	standing := h.Store.Standing()
+	header := w.Header()
+	if absent := (*absentError)(nil); errors.As(err, &absent) {
+		standing = absent.standing
+		header.Set("ETag", absent.etag)
+	}
+	if conflict := (*config.ConflictError)(nil); errors.As(err, &conflict) {
+		p.CurrentETag = etag(conflict.Current, formRaw)
+	}
+	if invalid := (*config.InvalidError)(nil); errors.As(err, &invalid) {
+		p.Code = "invalid_" + strings.ReplaceAll(invalid.What, " ", "_")
+	}
+	if k == kindInternal {
+		// What went wrong is the operator's to read, not the client's.
+		p.Detail = ""
+	}
+	p.Type = "/problems/" + strings.ReplaceAll(p.Code, "_", "-")
+	p.Revision = standing.Revision
+	setStanding(header, standing)
+	if own := (*requestError)(nil); errors.As(err, &own) && own.allow != "" {
+		header.Set("Allow", own.allow)
+	}
+	if k.status == http.StatusServiceUnavailable || k.status == http.StatusTooManyRequests {
+		header.Set("Retry-After", strconv.Itoa(retryAfterSeconds()))
+	}
+	h.logRefusal(r, k, p.RequestID, err)
+	h.writeProblem(w, &p)
+}
+
+// retryAfterSeconds is jittered, so that those who were refused together don't
+// come back together.
+func retryAfterSeconds() int { return 1 + rand.IntN(3) }
+
+func (h *Handler) writeProblem(w http.ResponseWriter, p *problem) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(fmt.Sprintf("httpapi: a problem can't be encoded: %v", err))
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
+}
+
+// logRefusal logs our own failures for the operator, and the rest for those
+// who look for it: a flood of refusals must not become a flood of log.
+func (h *Handler) logRefusal(r *http.Request, k *kind, requestID string, err error) {
+	level := slog.LevelDebug
+	if k == kindInternal {
+		level = slog.LevelError
+	}
+	h.Logger.LogAttrs(r.Context(), level, "request refused",
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", k.status),
+		slog.String("requestId", requestID), slog.Any("error", err))
+}

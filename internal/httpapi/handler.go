@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// Handler serves the API. It is made by New.
+type Handler struct {
+	Options
+	hosts    hosts
+	requests requestIDs
+	// serving counts the requests being served, bodies weighs theirs.
+	serving atomic.Int64
+	bodies  *semaphore.Weighted
+
+	// draining is closed by Drain.
+	draining  chan struct{}
+	drainOnce sync.Once
+}
+
+// New returns the handler of the API, or an error that names an option that
+// can't be used.
+func New(o Options) (*Handler, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("http api options: %w", err)
+	}
+	o = o.withDefaults()
+	return &Handler{
+		Options: o, hosts: newHosts(o.Hosts), requests: newRequestIDs(),
+		bodies: semaphore.NewWeighted(o.MaxBodyBytes), draining: make(chan struct{}),
+	}, nil
+}
+
+// Drain makes clients move to other members: requests that wait for a change
+// end within drainSpread, a few at a time, and every reply asks for its
+// connection to be closed. Requests are served as before, for as long as the
+// server runs.
+func (h *Handler) Drain() { h.drainOnce.Do(func() { close(h.draining) }) }
+
+func (h *Handler) isDraining() bool {
+	select {
+	case <-h.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	setAlways(w.Header())
+	if h.isDraining() && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	if err := h.serve(w, r); err != nil {
+		h.refuse(w, r, err)
+	}
+}
+
+// serve answers a request, or returns an error and has written nothing.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
+	if !h.hosts.allow(r.Host) {
+		return errUnknownHost.because("this server isn't known as %q", r.Host)
+	}
+	if !h.enter() {
+		return fmt.Errorf("%w: %d requests are being served", config.ErrOverloaded, h.MaxRequests)
+	}
+	defer h.leave()
+	return h.route(w, r)
+}
+
+// enter takes a place among the requests being served, if there is one.
+func (h *Handler) enter() bool {
+	if h.serving.Add(1) > int64(h.MaxRequests) {
+		h.serving.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (h *Handler) leave() { h.serving.Add(-1) }
+
+// route finds the resource that a path names. The path was percent-decoded
+// once; it is cut up as it is.
+func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
+	path := r.URL.Path
+	if target, ok := strings.CutPrefix(path, "/v1/kv/"); ok {
+		namespace, key, _ := strings.Cut(target, "/")
+		return h.serveKey(w, r, namespace, key)
+	}
+	if namespace, ok := strings.CutPrefix(path, "/v1/keys/"); ok {
+		return h.serveKeys(w, r, namespace)
+	}
+	if path == "/v1/cluster" {
+		return h.serveCluster(w, r)
+	}
+	return errNoEndpoint.because("nothing is served at %.200q", path)
+}

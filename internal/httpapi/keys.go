@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// pageBody is a page of a listing. All of it is as of Revision; the next page
+// may be of a later revision, never of an earlier one.
+type pageBody struct {
+	Namespace string      `json:"namespace"`
+	Revision  uint64      `json:"revision"`
+	Entries   []entryBody `json:"entries"`
+	Prefixes  []string    `json:"prefixes"`
+	// Next is the cursor of the next page, absent on the last one.
+	Next string `json:"next,omitempty"`
+}
+
+// listParameters are the query parameters of a listing.
+var listParameters = append([]string{"prefix", "delimiter", "limit", "cursor", "values"}, readParameters...)
+
+// serveKeys serves /v1/keys/{namespace}.
+func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, namespace string) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return methodNotAllowed(r, "GET", "HEAD")
+	}
+	if err := refuseHeaders(r.Header, "If-Match", "If-None-Match", "Idempotency-Key"); err != nil {
+		return err
+	}
+	query, err := readQuery(r, listParameters...)
+	if err != nil {
+		return err
+	}
+	list, err := listOptions(query)
+	if err != nil {
+		return err
+	}
+	fresh, err := readOptions(query)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.ReadTimeout)
+	defer cancel()
+	page, standing, err := h.Store.List(ctx, namespace, list, fresh)
+	if err != nil {
+		return err
+	}
+	body := pageBody{
+		Namespace: namespace, Revision: standing.Revision, Next: page.Next,
+		Entries: make([]entryBody, 0, len(page.Entries)), Prefixes: append([]string{}, page.Prefixes...),
+	}
+	for _, e := range page.Entries {
+		body.Entries = append(body.Entries, newEntryBody(namespace, e, list.Values))
+	}
+	return writeJSON(w, standing, body)
+}
+
+func listOptions(query url.Values) (config.ListOptions, error) {
+	o := config.ListOptions{
+		Prefix: query.Get("prefix"), Delimiter: query.Get("delimiter"), Cursor: query.Get("cursor"),
+	}
+	var err error
+	if o.Values, err = flag(query, "values"); err != nil {
+		return o, err
+	}
+	if query.Has("limit") {
+		if o.Limit, err = strconv.Atoi(query.Get("limit")); err != nil || o.Limit == 0 {
+			return o, errMalformed.because("limit %.80q is not a number from 1 to %d", query.Get("limit"), config.MaxListLimit)
+		}
+	}
+	return o, nil
+}
+
+// writeJSON sends a JSON document.
+func writeJSON(w http.ResponseWriter, standing config.Standing, document any) error {
+	body, err := json.Marshal(document)
+	if err != nil {
+		return fmt.Errorf("encode the reply: %w", err)
+	}
+	setStanding(w.Header(), standing)
+	w.Header().Set("Content-Type", "application/json")
+	setLength(w.Header(), len(body))
+	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
+	return nil
+}

@@ -1,0 +1,210 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// serveKey serves /v1/kv/{namespace}/{key}.
+func (h *Handler) serveKey(w http.ResponseWriter, r *http.Request, namespace, key string) error {
+	if err := config.CheckNamespace(namespace); err != nil {
+		return err
+	}
+	if err := config.CheckKey(key); err != nil {
+		return err
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return h.getKey(w, r, namespace, key)
+	case http.MethodPut:
+		return h.putKey(w, r, namespace, key)
+	case http.MethodDelete:
+		return h.deleteKey(w, r, namespace, key)
+	default:
+		return methodNotAllowed(r, "GET", "HEAD", "PUT", "DELETE")
+	}
+}
+
+// keyRead is a read of one key as the request wants it.
+type keyRead struct {
+	namespace, key string
+	form           form
+	fresh          config.ReadOptions
+	// known are the entity tags that the client has, nil without any.
+	known *tagList
+	wait  wait
+}
+
+// keyParameters are the query parameters of a read of one key.
+var keyParameters = append([]string{"meta", "wait"}, readParameters...)
+
+func (h *Handler) getKey(w http.ResponseWriter, r *http.Request, namespace, key string) error {
+	read, err := readKeyRead(r, namespace, key)
+	if err != nil {
+		return err
+	}
+	if read.wait.longest > 0 {
+		return h.poll(w, r, read)
+	}
+	entry, standing, err := h.lookUp(r.Context(), read, read.fresh)
+	if err != nil {
+		return err
+	}
+	return read.reply(w, entry, standing)
+}
+
+// readKeyRead understands a GET or HEAD.
+func readKeyRead(r *http.Request, namespace, key string) (*keyRead, error) {
+	if err := refuseHeaders(r.Header, "If-Match", "Idempotency-Key"); err != nil {
+		return nil, err
+	}
+	query, err := readQuery(r, keyParameters...)
+	if err != nil {
+		return nil, err
+	}
+	read := &keyRead{namespace: namespace, key: key}
+	if read.form, err = readForm(r, query); err != nil {
+		return nil, err
+	}
+	if read.fresh, err = readOptions(query); err != nil {
+		return nil, err
+	}
+	if read.known, err = readTags(r.Header, "If-None-Match"); err != nil {
+		return nil, err
+	}
+	read.wait, err = readWait(r, query, read.known != nil)
+	return read, err
+}
+
+// lookUp reads the key from the store, within the time that a read may take.
+func (h *Handler) lookUp(ctx context.Context, read *keyRead, fresh config.ReadOptions) (*config.Entry, config.Standing, error) {
+	if fresh.Level != config.Local { // which asks nobody and so waits for nobody
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, h.ReadTimeout)
+		defer cancel()
+	}
+	entry, standing, err := h.Store.Get(ctx, read.namespace, read.key, fresh)
+	// The level that was asked for is the one that the answer has: see poll.
+	standing.Level = read.fresh.Level
+	return entry, standing, err
+}
+
+// changed tells whether the client doesn't have this entry, or its absence,
+// yet, and returns the entity tag.
+func (k *keyRead) changed(entry *config.Entry) (tag string, changed bool) {
+	revision := uint64(0)
+	if entry != nil {
+		revision = entry.ModRevision
+	}
+	tag = etag(revision, k.form)
+	return tag, !k.known.includes(tag, entry != nil)
+}
+
+// reply answers with the entry, or with 304 when the client has it, or with
+// the error that says that there is none.
+func (k *keyRead) reply(w http.ResponseWriter, entry *config.Entry, standing config.Standing) error {
+	tag, changed := k.changed(entry)
+	header := w.Header()
+	header["Vary"] = varyAccept
+	if changed && entry == nil {
+		return &absentError{standing: standing, etag: tag}
+	}
+	setStanding(header, standing)
+	header["Etag"] = []string{tag}
+	if k.wait.applied != "" {
+		header.Set("Preference-Applied", k.wait.applied)
+	}
+	if !changed {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return k.write(w, entry)
+}
+
+// putKey writes a value.
+func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, namespace, key string) error {
+	put := config.Put{Namespace: namespace, Key: key, MediaType: r.Header.Get("Content-Type")}
+	var err error
+	if put.If, err = readWrite(r); err != nil {
+		return err
+	}
+	if put.MediaType != "" {
+		// Before the body, which may be long.
+		if err := config.CheckMediaType(put.MediaType); err != nil {
+			return err
+		}
+	}
+	body, err := h.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	defer h.releaseBody(body)
+	put.Value = body.bytes
+
+	ctx, cancel := context.WithTimeout(r.Context(), h.WriteTimeout)
+	defer cancel()
+	result, err := h.Store.Put(ctx, put)
+	if err != nil {
+		return err
+	}
+	setStanding(w.Header(), written(result))
+	w.Header()["Etag"] = []string{etag(result.Revision, formRaw)}
+	w.Header().Set("Content-Length", "0")
+	if result.Created() {
+		w.WriteHeader(http.StatusCreated)
+	} else {
+		w.WriteHeader(http.StatusOK)
+	}
+	return nil
+}
+
+// deleteKey removes a key.
+func (h *Handler) deleteKey(w http.ResponseWriter, r *http.Request, namespace, key string) error {
+	condition, err := readWrite(r)
+	if err != nil {
+		return err
+	}
+	if r.ContentLength != 0 {
+		return errUnsupported.because("a DELETE has no body here")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.WriteTimeout)
+	defer cancel()
+	result, err := h.Store.Delete(ctx, config.Delete{Namespace: namespace, Key: key, If: condition})
+	if err != nil {
+		return err
+	}
+	setStanding(w.Header(), written(result))
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// readWrite understands what PUT and DELETE have in common.
+func readWrite(r *http.Request) (config.Precondition, error) {
+	if _, err := readQuery(r); err != nil {
+		return config.Precondition{}, err
+	}
+	// Content-Range would make a PUT partial, and an idempotency key that is
+	// ignored would promise what isn't kept.
+	if err := refuseHeaders(r.Header, "Idempotency-Key", "Content-Range"); err != nil {
+		return config.Precondition{}, err
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return config.Precondition{}, errEncoding.because(
+			"Content-Encoding %.80q: bytes are stored as they are sent, and would be served without that header", encoding)
+	}
+	return precondition(r.Header)
+}
+
+// written is the standing of the answer to a write, which was replicated and
+// so had a leader.
+func written(result config.Result) config.Standing {
+	return config.Standing{Revision: result.Revision, Level: config.Linear, LeaderKnown: true}
+}
+
+// setLength sets the length of the body to come.
+func setLength(header http.Header, length int) {
+	header["Content-Length"] = []string{strconv.Itoa(length)}
+}

@@ -1,0 +1,105 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// Options configures a Handler. Store and Cluster are required; zero means the
+// default everywhere else.
+type Options struct {
+	// Store is what is served.
+	Store *config.Store
+	// Cluster answers GET /v1/cluster.
+	Cluster Cluster
+	// Hosts are the names by which clients may call this server, besides IP
+	// addresses and localhost, without ports. "name.*" takes in every name that
+	// begins with "name.".
+	Hosts []string
+	// Logger gets what needs an operator's eye, and at debug level every
+	// refusal; default none.
+	Logger *slog.Logger
+	// WriteTimeout is how long a put or delete may take until its outcome is
+	// called unknown; default 10 s.
+	WriteTimeout time.Duration
+	// ReadTimeout is how long a linear or session read may take; default 5 s.
+	ReadTimeout time.Duration
+	// BodyTimeout is how long a client may take to send a body; default 10 s.
+	BodyTimeout time.Duration
+	// MaxRequests is how many requests are served at a time; those that wait
+	// for a change don't count, for the store bounds them. Default 4096.
+	MaxRequests int
+	// MaxBodyBytes is what the bodies of all requests being served may take
+	// together; default 64 MiB, at least config.MaxValueBytes.
+	MaxBodyBytes int64
+}
+
+// Cluster tells what the cluster looks like from here.
+type Cluster interface {
+	// Cluster returns the local view. It needs no quorum, and an error only
+	// means that this member can't say, even about itself.
+	Cluster(ctx context.Context) (ClusterStatus, error)
+}
+
+// Validate returns an error that names the first field that can't be used.
+func (o *Options) Validate() error {
+	switch {
+	case o.Store == nil:
+		return errors.New("no Store is given")
+	case o.Cluster == nil:
+		return errors.New("no Cluster is given")
+	case o.WriteTimeout < 0 || o.ReadTimeout < 0 || o.BodyTimeout < 0:
+		return errors.New("a timeout is negative")
+	case o.MaxRequests < 0:
+		return fmt.Errorf("MaxRequests is %d and can't be negative", o.MaxRequests)
+	case o.MaxBodyBytes != 0 && o.MaxBodyBytes < config.MaxValueBytes:
+		return fmt.Errorf("MaxBodyBytes is %d, less than one value of %d", o.MaxBodyBytes, config.MaxValueBytes)
+	}
+	for _, host := range o.Hosts {
+		if err := checkHostPattern(host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkHostPattern refuses what would never match, such as a name with a port.
+func checkHostPattern(pattern string) error {
+	name := strings.TrimSuffix(pattern, ".*")
+	if name == "" || strings.ContainsAny(name, "*:/@ ") {
+		return fmt.Errorf("Hosts: %q is neither a name nor a name followed by \".*\"", pattern)
+	}
+	return nil
+}
+
+// withDefaults returns the options with every zero replaced.
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{&o.WriteTimeout, 10 * time.Second},
+		{&o.ReadTimeout, 5 * time.Second},
+		{&o.BodyTimeout, 10 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.standard
+		}
+	}
+	if o.MaxRequests == 0 {
+		o.MaxRequests = 4096
+	}
+	if o.MaxBodyBytes == 0 {
+		o.MaxBodyBytes = 64 << 20
+	}
+	return o
+}

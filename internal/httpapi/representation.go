@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// entryMediaType is the media type of the JSON envelope.
+const entryMediaType = "application/vnd.conclave.entry+json"
+
+// readForm finds out which representation is wanted. Raw bytes are the answer
+// to everything but a clear wish for the envelope.
+func readForm(r *http.Request, query url.Values) (form, error) {
+	meta, err := flag(query, "meta")
+	if err != nil {
+		return formRaw, err
+	}
+	if meta {
+		return formEntry, nil
+	}
+	for _, line := range r.Header["Accept"] {
+		// Most clients accept everything; only ours are looked at closely.
+		if strings.Contains(line, entryMediaType) && acceptsEntry(line) {
+			return formEntry, nil
+		}
+	}
+	return formRaw, nil
+}
+
+// acceptsEntry tells whether a list of media ranges names the envelope, with a
+// weight other than 0.
+func acceptsEntry(accept string) bool {
+	for mediaRange := range strings.SplitSeq(accept, ",") {
+		name, parameters, err := mime.ParseMediaType(mediaRange)
+		if err == nil && name == entryMediaType {
+			return strings.Trim(parameters["q"], "0.") != "" || parameters["q"] == ""
+		}
+	}
+	return false
+}
+
+// write sends the entry in the form that was asked for.
+func (k *keyRead) write(w http.ResponseWriter, entry *config.Entry) error {
+	body, mediaType := entry.Value, entry.MediaType
+	if k.form == formEntry {
+		var err error
+		if body, err = json.Marshal(newEntryBody(k.namespace, entry, true)); err != nil {
+			return fmt.Errorf("encode the envelope of %s/%s: %w", k.namespace, k.key, err)
+		}
+		mediaType = entryMediaType
+	}
+	w.Header()["Content-Type"] = []string{mediaType}
+	setLength(w.Header(), len(body))
+	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
+	return nil
+}
+
+// entryBody is the JSON envelope of an entry.
+type entryBody struct {
+	Namespace      string `json:"namespace"`
+	Key            string `json:"key"`
+	Revision       uint64 `json:"revision"`
+	CreateRevision uint64 `json:"createRevision"`
+	Version        uint64 `json:"version"`
+	Type           string `json:"type"`
+	// A value is Text when it is UTF-8, else Base64. Both are nil where values
+	// weren't asked for.
+	Text   *string `json:"text,omitempty"`
+	Base64 *[]byte `json:"base64,omitempty"`
+}
+
+func newEntryBody(namespace string, e *config.Entry, withValue bool) entryBody {
+	body := entryBody{
+		Namespace: namespace, Key: e.Key, Revision: e.ModRevision,
+		CreateRevision: e.CreateRevision, Version: e.Version, Type: e.MediaType,
+	}
+	switch {
+	case !withValue:
+	case utf8.Valid(e.Value):
+		text := string(e.Value)
+		body.Text = &text
+	default:
+		body.Base64 = &e.Value
+	}
+	return body
+}

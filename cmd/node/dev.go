@@ -108,11 +108,11 @@ func (s *devSettings) greet(out io.Writer) {
 	url := func(member, port int) string { return fmt.Sprintf("http://127.0.0.1:%d", s.basePort+10*member+port) }
 	fmt.Fprintf(out, `Three nodes run, with their data in %[1]s. Try:
 
-  curl -X PUT --data-binary 'postgres://db' %[2]s/v1/kv/pay/db/url
-  curl %[3]s/v1/kv/pay/db/url
-  curl '%[4]s/v1/keys/pay?prefix=db/'
-  curl %[2]s/v1/cluster
-  curl -H "Authorization: Bearer $(cat %[1]s/admin-token)" %[5]s/admin/v1/status
+  printf 'postgres://db' | curl -fsS -T - %[2]s/v1/kv/pay/db/url
+  curl -fsS %[3]s/v1/kv/pay/db/url
+  curl -fsS '%[4]s/v1/keys/pay?prefix=db/'
+  curl -fsS %[2]s/v1/cluster
+  curl -fsS -H "Authorization: Bearer $(cat %[1]s/admin-token)" %[5]s/admin/v1/status
 
 Ctrl-C stops them; the same command starts them again where they were.
 `, s.dir, url(0, 0), url(1, 0), url(2, 0), url(0, 2))

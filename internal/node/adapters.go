@@ -42,7 +42,9 @@ func (m machine) Snapshot() func(io.Writer) error {
 func (m machine) Restore(r io.Reader) error { return m.state.Restore(r) }
 
 // replicator lets the store replicate through the replica, once there is one.
-type replicator struct{ replica atomic.Pointer[replica.Replica] }
+type replicator struct {
+	replica atomic.Pointer[replica.Replica]
+}
 
 // Propose implements config.Replicator.
 func (r *replicator) Propose(ctx context.Context, command []byte) (config.Result, error) {

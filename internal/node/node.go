@@ -16,6 +16,7 @@ import (
 
 	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/internal/discovery"
+	"github.com/conclave-dev/conclave/internal/httpapi"
 	"github.com/conclave-dev/conclave/pkg/config"
 	"github.com/conclave-dev/conclave/pkg/raft"
 	"github.com/conclave-dev/conclave/pkg/raft/badgerlog"
@@ -42,6 +43,7 @@ type node struct {
 	state      *config.State
 	replicator replicator
 	store      *config.Store
+	clients    *httpapi.Handler
 
 	// ready tells whether clients should be sent here.
 	ready readiness
@@ -72,6 +74,9 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{}); err != nil {
 		return err
 	}
+	if n.clients, err = n.newClientAPI(); err != nil {
+		return err
+	}
 	ports, err := listen(&o)
 	if err != nil {
 		return err
@@ -95,7 +100,7 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 func (n *node) run(ctx context.Context, ports *ports) error {
 	n.bootstrap = n.newBootstrap()
 	var err error
-	n.peers, err = transport.New(transport.Options{
+	n.peers, err = transport.Listen(context.WithoutCancel(ctx), transport.Options{
 		Member: n.identity.Member, ClusterID: n.identity.ClusterID, Boot: n.boot,
 		Name: n.identity.Name, Address: n.self.Address, Listener: ports.peer,
 		Resolve: n.resolve, Receive: n.receive, ReceiveSnapshot: n.receiveSnapshot,
@@ -139,6 +144,7 @@ func (n *node) run(ctx context.Context, ports *ports) error {
 // drain stays of use while load balancers turn away.
 func (n *node) drain(serving context.Context) {
 	n.ready.stop()
+	n.clients.Drain()
 	if n.options.DrainPeriod == 0 {
 		return
 	}

@@ -1,0 +1,91 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/conclave-dev/conclave/internal/httpapi"
+	"github.com/conclave-dev/conclave/internal/opsapi"
+)
+
+// serveTimeout bounds how long requests may go on once a node stops.
+const serveTimeout = 5 * time.Second
+
+// opsConnections bounds the connections to the operations port.
+const opsConnections = 256
+
+// serve answers clients and operators until ctx ends.
+func (n *node) serve(ctx context.Context, ports *ports) error {
+	ops, err := opsapi.New(opsapi.Options{
+		Node: operations{n}, Metrics: n.metrics.registry,
+		AdminTokenFile: n.options.AdminTokenFile, OperatorTokenFile: n.options.OperatorTokenFile,
+		Log: n.options.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	clients := httpapi.LimitConnections(ports.http, httpapi.DefaultMaxConnections)
+	operators := httpapi.LimitConnections(ports.ops, opsConnections)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.serveListener(ctx, clients, n.clients) })
+	g.Go(func() error { return n.serveListener(ctx, operators, ops) })
+	return g.Wait()
+}
+
+// serveListener serves one port until ctx ends, and then lets the requests under
+// way end for a while.
+func (n *node) serveListener(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := httpapi.NewServer(h, n.options.Logger)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), serveTimeout)
+	defer cancel()
+	if err := server.Shutdown(ending); err != nil {
+		_ = server.Close() // What is still open has had its time.
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// newClientAPI makes the handler for clients.
+func (n *node) newClientAPI() (*httpapi.Handler, error) {
+	hosts := n.options.Hosts
+	if host, err := os.Hostname(); err == nil && len(hosts) == 0 {
+		hosts = []string{strings.ToLower(host)}
+	}
+	return httpapi.New(httpapi.Options{Store: n.store, Cluster: clusterView{n}, Hosts: hosts, Logger: n.options.Logger})
+}
+
+// clusterView answers GET /v1/cluster.
+type clusterView struct{ *node }
+
+// Cluster implements httpapi.Cluster.
+func (c clusterView) Cluster(context.Context) (httpapi.ClusterStatus, error) {
+	s := operations{c.node}.Status()
+	view := httpapi.ClusterStatus{
+		ClusterID: s.ClusterID, Name: s.Name, Version: s.Version, Ready: s.Ready, NotReadyReason: s.NotReadyReason,
+		Leader: s.Leader, Term: s.Term, CommitIndex: s.CommitIndex, AppliedIndex: s.AppliedIndex,
+	}
+	for _, m := range s.Members {
+		view.Members = append(view.Members, httpapi.ClusterMember{
+			MemberID: m.MemberID, Name: m.Name, Role: m.Role,
+			MatchIndex: m.MatchIndex, SinceContactMillis: m.SinceContactMillis,
+		})
+	}
+	return view, nil
+}

@@ -20,7 +20,11 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(writerDirectory); dir != "" {
 		os.Exit(runWriter(dir))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m,
+		// Badger leaves these two behind when it fails to open. One that was
+		// opened and not closed has others as well.
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4.(*DB).monitorCache"),
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/ristretto/v2/z.(*AllocatorPool).freeupAllocators"))
 }
 
 var _ replica.Storage = (*badgerlog.Log)(nil)

@@ -8,7 +8,8 @@ const ProblemType = "application/problem+json"
 // Problem is the body of every refusal on the operations port (RFC 9457), and the
 // error that Client returns for it. It never holds a token.
 type Problem struct {
-	// Type names the kind of problem as a path, /problems/CODE.
+	// Type names the kind of problem as a path, /problems/ and the code with
+	// dashes.
 	Type string `json:"type"`
 	// Title is one sentence for people, the same for all problems of a kind.
 	Title string `json:"title"`

@@ -3,6 +3,7 @@ package opsapi
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/conclave-dev/conclave/internal/admin"
 )
@@ -47,7 +48,7 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 
 // refuse answers with a problem; its type is derived from its code.
 func refuse(w http.ResponseWriter, problem admin.Problem) {
-	problem.Type = "/problems/" + problem.Code
+	problem.Type = "/problems/" + strings.ReplaceAll(problem.Code, "_", "-")
 	w.Header().Set("Content-Type", admin.ProblemType)
 	writeJSON(w, problem.Status, problem)
 }

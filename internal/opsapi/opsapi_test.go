@@ -129,7 +129,7 @@ func problem(t *testing.T, response *http.Response, body string) admin.Problem {
 	if err := json.Unmarshal([]byte(body), &p); err != nil {
 		t.Fatal(err)
 	}
-	if p.Status != response.StatusCode || p.Type != "/problems/"+p.Code || p.Title == "" {
+	if p.Status != response.StatusCode || p.Type != "/problems/"+strings.ReplaceAll(p.Code, "_", "-") || p.Title == "" {
 		t.Errorf("HTTP %d with problem %+v: its parts disagree", response.StatusCode, p)
 	}
 	return p

@@ -118,3 +118,40 @@ const (
 	// vote in it.
 	ReasonNotMember Reason = 10
 )
+
+// wellFormed tells whether a message can come from a member that follows the
+// algorithm. Others are dropped, whatever sent them.
+func (m *Message) wellFormed() bool {
+	switch m.Kind {
+	case KindAppendEntries:
+		if !wellFormedEntries(m) {
+			return false
+		}
+	case KindInstallSnapshot:
+		if s := m.Snapshot; s == nil || s.Index == 0 || s.Term > m.Term || s.Membership.Validate() != nil {
+			return false
+		}
+	}
+	return m.Term > 0 || isClientKind(m.Kind) || m.Reject
+}
+
+// wellFormedEntries tells whether a message's entries follow its LogIndex
+// without a gap, in terms that only grow up to the sender's.
+func wellFormedEntries(m *Message) bool {
+	index, term := m.LogIndex, m.LogTerm
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		switch {
+		case e.Index != index+1 || e.Term < term:
+			return false
+		case (e.Kind == EntryMembership) != (e.Membership != nil):
+			return false
+		case e.Membership != nil && e.Membership.Validate() != nil:
+			return false
+		case e.Kind != EntryNoOp && e.Kind != EntryCommand && e.Kind != EntryMembership:
+			return false
+		}
+		index, term = e.Index, e.Term
+	}
+	return term <= m.Term
+}

@@ -109,9 +109,10 @@ func (r *Raft) Tick() {
 	}
 }
 
-// Step takes a message from another member.
+// Step takes a message from another member. What is not for this member, or can't
+// come from one that follows the algorithm, is dropped.
 func (r *Raft) Step(m Message) {
-	if m.To != r.id || m.From == r.id || m.From == NoMember {
+	if m.To != r.id || m.From == r.id || m.From == NoMember || !m.wellFormed() {
 		return
 	}
 	if isClientKind(m.Kind) {

@@ -180,7 +180,6 @@ func (r *Raft) handleAppendEntries(m *Message) {
 	}
 	for i := range m.Entries {
 		e := &m.Entries[i]
-		assert(e.Index == m.LogIndex+Index(i)+1, "entry %d at place %d after %d", e.Index, i, m.LogIndex)
 		if t, ok := r.log.term(e.Index); ok && t == e.Term {
 			continue
 		}
@@ -214,9 +213,6 @@ func (r *Raft) handleHeartbeat(m *Message) {
 // (section 7), unless the log has it all anyway.
 func (r *Raft) handleInstallSnapshot(m *Message) {
 	meta := m.Snapshot
-	if meta == nil {
-		return
-	}
 	if meta.Index <= r.log.committed {
 		r.acknowledge(m.From, r.log.committed)
 		return

@@ -104,7 +104,7 @@ var dataPlane = Law{
 		Never: []Ban{{kubernetes, notKube}},
 	},
 	"cmd/node": {
-		May:   slices.Concat([]string{"std", "./internal/node"}, commands, yaml),
+		May:   slices.Concat([]string{"std", "./internal/node"}, commands, yaml, goroutines), // dev runs three nodes
 		Never: []Ban{{kubernetes, notKube}},
 	},
 }

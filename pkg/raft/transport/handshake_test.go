@@ -202,7 +202,7 @@ func TestStrangersCannotTakeThePlacesOfPeers(t *testing.T) {
 }
 
 func TestConnectionsAreLimited(t *testing.T) {
-	b := start(t, newDirectory(), 2, func(o *transport.Options) { o.MaxConnections = 4 })
+	b := start(t, newDirectory(), 2, func(o *transport.Options) { o.MaxConnections, o.HandshakeTimeout = 4, time.Minute })
 	var first net.Conn
 	for i := range 4 {
 		h := hello

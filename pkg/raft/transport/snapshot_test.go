@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
 	"github.com/conclave-dev/conclave/pkg/raft/transport"
@@ -60,6 +61,18 @@ func ship(from, to *node, r io.Reader) *shipment {
 	return s
 }
 
+// await returns what comes by a channel, within the patience of tests.
+func await[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("not reached")
+	}
+}
+
 // content returns n bytes that repeat themselves nowhere near a chunk's length.
 func content(n int) []byte {
 	data := make([]byte, n)
@@ -76,7 +89,7 @@ func TestSnapshotIsStoredThenAnnouncedThenReported(t *testing.T) {
 	for _, size := range []int{0, 1, 256 << 10, 3<<20 + 17} {
 		data := content(size)
 		s := ship(a, b, bytes.NewReader(data))
-		if err := <-s.done; err != nil {
+		if err := await(t, s.done); err != nil {
 			t.Fatal(err)
 		}
 		// Both came before the sender was told.
@@ -116,10 +129,10 @@ func TestDamagedChunkIsNoticed(t *testing.T) {
 	})
 	d.set(2, evil.address())
 	s := ship(a, b, bytes.NewReader(content(1<<20)))
-	if err := <-s.done; !errors.Is(err, transport.ErrSnapshotRefused) {
+	if err := await(t, s.done); !errors.Is(err, transport.ErrSnapshotRefused) {
 		t.Errorf("the sender was told %v, want ErrSnapshotRefused", err)
 	}
-	if err := <-w.failed; !errors.Is(err, wire.ErrChecksum) {
+	if err := await(t, w.failed); !errors.Is(err, wire.ErrChecksum) {
 		t.Errorf("the receiver saw %v, want ErrChecksum", err)
 	}
 	checkNothingArrived(t, b, w)
@@ -129,6 +142,45 @@ func checkNothingArrived(t *testing.T, b *node, w *warehouse) {
 	t.Helper()
 	if len(b.inbox) > 0 || len(w.stored) > 0 {
 		t.Errorf("%d snapshots were announced and %d stored, want none", len(b.inbox), len(w.stored))
+	}
+}
+
+func TestSnapshotWithMissingOrRepeatedPiecesIsNotStored(t *testing.T) {
+	const chunk = "0123456789"
+	for name, write := range map[string]func(*wire.Writer) error{
+		"a chunk is missing": func(w *wire.Writer) error {
+			return errors.Join(w.WriteSnapshotChunk(0, []byte(chunk)), w.WriteSnapshotChunk(20, []byte(chunk)), w.WriteSnapshotEnd(30))
+		},
+		"a chunk is repeated": func(w *wire.Writer) error {
+			return errors.Join(w.WriteSnapshotChunk(0, []byte(chunk)), w.WriteSnapshotChunk(0, []byte(chunk)), w.WriteSnapshotEnd(20))
+		},
+		"it ends too early": func(w *wire.Writer) error {
+			return errors.Join(w.WriteSnapshotChunk(0, []byte(chunk)), w.WriteSnapshotEnd(20))
+		},
+		"something else comes": func(w *wire.Writer) error {
+			return errors.Join(w.WriteSnapshotChunk(0, []byte(chunk)), w.WritePing())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWarehouse()
+			b := start(t, newDirectory(), 2, w.options)
+			h := hello
+			h.Purpose = wire.PurposeSnapshot
+			conn, _ := shake(t, b, h)
+			m := raft.Message{Kind: raft.KindInstallSnapshot, From: 1, To: 2, Snapshot: &raft.SnapshotMeta{Index: 70}}
+			out := wire.NewWriter(conn)
+			if err := errors.Join(out.WriteMessage(&m, nil), write(out)); err != nil {
+				t.Fatal(err)
+			}
+			f, err := wire.NewReader(conn, wire.MaxHelloBytes).Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result, err := f.SnapshotResult(); err != nil || result.Stored || result.Problem == "" {
+				t.Errorf("result %+v, %v", result, err)
+			}
+			checkNothingArrived(t, b, w)
+		})
 	}
 }
 
@@ -145,10 +197,10 @@ func TestBrokenOffSnapshotIsNotStored(t *testing.T) {
 	})
 	d.set(2, fragile.address())
 	s := ship(a, b, bytes.NewReader(content(4<<20)))
-	if err := <-s.done; err == nil {
+	if err := await(t, s.done); err == nil {
 		t.Error("the sender was told that it was stored")
 	}
-	if err := <-w.failed; err == nil || err == io.EOF {
+	if err := await(t, w.failed); err == nil || err == io.EOF {
 		t.Errorf("the receiver saw %v", err)
 	}
 	checkNothingArrived(t, b, w)
@@ -160,16 +212,16 @@ func TestSnapshotThatCannotBeReadIsNotSent(t *testing.T) {
 	a, b := start(t, d, 1, nil), start(t, d, 2, w.options)
 	cause := errors.New("bad sector")
 	s := ship(a, b, io.MultiReader(bytes.NewReader(content(600<<10)), iotest.ErrReader(cause)))
-	if err := <-s.done; !errors.Is(err, cause) {
+	if err := await(t, s.done); !errors.Is(err, cause) {
 		t.Errorf("got %v, want the reader's error", err)
 	}
-	<-w.failed
+	await(t, w.failed)
 	checkNothingArrived(t, b, w)
 	done := make(chan error, 1)
 	a.SendSnapshot(s.message, func() (raft.SnapshotMeta, io.ReadCloser, error) {
 		return raft.SnapshotMeta{}, nil, cause
 	}, func(err error) { done <- err })
-	if err := <-done; !errors.Is(err, cause) {
+	if err := await(t, done); !errors.Is(err, cause) {
 		t.Errorf("got %v, want the error of opening it", err)
 	}
 }
@@ -180,7 +232,7 @@ func TestReceiversReasonReachesTheSender(t *testing.T) {
 	w.refusal = errors.New("disk is full")
 	a, b := start(t, d, 1, nil), start(t, d, 2, w.options)
 	s := ship(a, b, bytes.NewReader(content(8<<20)))
-	err := <-s.done
+	err := await(t, s.done)
 	if !errors.Is(err, transport.ErrSnapshotRefused) || !bytes.Contains([]byte(err.Error()), []byte("disk is full")) {
 		t.Errorf("got %v, want ErrSnapshotRefused with the reason", err)
 	}
@@ -197,7 +249,7 @@ func TestAReceiverThatStopsEarlyHasNotStoredIt(t *testing.T) {
 		}
 	})
 	s := ship(a, b, bytes.NewReader(content(1000)))
-	if err := <-s.done; !errors.Is(err, transport.ErrSnapshotRefused) {
+	if err := await(t, s.done); !errors.Is(err, transport.ErrSnapshotRefused) {
 		t.Errorf("got %v, want ErrSnapshotRefused", err)
 	}
 	if len(b.inbox) > 0 {
@@ -211,10 +263,10 @@ func TestOversizeSnapshotIsRefused(t *testing.T) {
 	a := start(t, d, 1, nil)
 	b := start(t, d, 2, func(o *transport.Options) { w.options(o); o.MaxSnapshotBytes = 1 << 20 })
 	s := ship(a, b, bytes.NewReader(content(2<<20)))
-	if err := <-s.done; !errors.Is(err, transport.ErrSnapshotRefused) {
+	if err := await(t, s.done); !errors.Is(err, transport.ErrSnapshotRefused) {
 		t.Errorf("got %v, want ErrSnapshotRefused", err)
 	}
-	if err := <-w.failed; !errors.Is(err, wire.ErrTooLarge) {
+	if err := await(t, w.failed); !errors.Is(err, wire.ErrTooLarge) {
 		t.Errorf("the receiver saw %v, want ErrTooLarge", err)
 	}
 }
@@ -241,15 +293,15 @@ func TestOneSnapshotAtATimeGoesToAMember(t *testing.T) {
 	first := ship(a, b, g)
 	<-g.reached
 	second := ship(a, b, bytes.NewReader(nil))
-	if err := <-second.done; !errors.Is(err, transport.ErrBusy) {
+	if err := await(t, second.done); !errors.Is(err, transport.ErrBusy) {
 		t.Errorf("got %v, want ErrBusy", err)
 	}
 	close(g.open)
-	if err := <-first.done; err != nil {
+	if err := await(t, first.done); err != nil {
 		t.Error(err)
 	}
 	third := ship(a, b, bytes.NewReader(nil))
-	if err := <-third.done; err != nil {
+	if err := await(t, third.done); err != nil {
 		t.Errorf("after the first one: %v", err)
 	}
 }
@@ -264,7 +316,7 @@ func TestSnapshotDoesNotHoldUpMessages(t *testing.T) {
 	deliver(t, a, b)
 	deliver(t, b, a)
 	close(g.open)
-	if err := <-s.done; err != nil {
+	if err := await(t, s.done); err != nil {
 		t.Error(err)
 	}
 }
@@ -277,14 +329,14 @@ func TestCloseEndsSnapshotsOnBothSides(t *testing.T) {
 	s := ship(a, b, endless)
 	eventually(t, "it is under way", func() bool { return b.peer(1).BytesIn > 1<<20 })
 	a.Close()
-	if err := <-s.done; !errors.Is(err, transport.ErrClosed) {
+	if err := await(t, s.done); !errors.Is(err, transport.ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
 	}
-	if err := <-w.failed; err == io.EOF {
+	if err := await(t, w.failed); err == io.EOF {
 		t.Error("the receiver took it for whole")
 	}
 	late := ship(a, b, bytes.NewReader(nil))
-	if err := <-late.done; !errors.Is(err, transport.ErrClosed) {
+	if err := await(t, late.done); !errors.Is(err, transport.ErrClosed) {
 		t.Errorf("after Close: %v, want ErrClosed", err)
 	}
 	if len(s.done) > 0 || len(late.done) > 0 {
@@ -301,7 +353,7 @@ func TestSnapshotToAnUnknownMemberFails(t *testing.T) {
 	a := start(t, d, 1, nil)
 	for _, id := range []raft.MemberID{0, 1, 9} {
 		s := ship(a, &node{id: id}, bytes.NewReader(nil))
-		if err := <-s.done; !errors.Is(err, transport.ErrUnknownMember) {
+		if err := await(t, s.done); !errors.Is(err, transport.ErrUnknownMember) {
 			t.Errorf("to %v: %v, want ErrUnknownMember", id, err)
 		}
 	}

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -82,6 +83,30 @@ func TestQueuesAreLimitedByBytesToo(t *testing.T) {
 	close(release)
 	for range 3 {
 		b.next(t)
+	}
+}
+
+func TestWhatWaitsForAnUnreachablePeerIsDropped(t *testing.T) {
+	d := newDirectory()
+	release := make(chan struct{})
+	var dials atomic.Int64
+	a := start(t, d, 1, func(o *transport.Options) {
+		o.HandshakeTimeout = time.Minute
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			<-release
+			return nil, errors.New("no route")
+		}
+	})
+	b := start(t, d, 2, nil)
+	for i := range uint64(10) {
+		a.Send([]raft.Message{heartbeat(a, b, i)})
+	}
+	eventually(t, "it is dialled", func() bool { return dials.Load() == 1 })
+	close(release)
+	eventually(t, "all are dropped", func() bool { return a.peer(2).DroppedUnreachable == 10 })
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d dials, want 1: what waited meanwhile is old", n)
 	}
 }
 

@@ -84,7 +84,7 @@ func TestMessagesGoOverTLS(t *testing.T) {
 	deliver(t, a, b)
 	deliver(t, b, a)
 	s := ship(a, b, readerOf(content(1<<20)))
-	if err := <-s.done; err != nil {
+	if err := await(t, s.done); err != nil {
 		t.Error(err)
 	}
 }

@@ -55,6 +55,15 @@ func TestStoredFormatIsUnchanged(t *testing.T) {
 	if got := hex.EncodeToString(data); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	// A text of 32 bytes and more is a str8, never a raw16.
+	long := raft.Membership{Members: []raft.Member{{ID: 1, Name: "node-0.conclave.example.svc.local", Address: "a"}}}
+	if data, err = wire.EncodeMembership(&long); err != nil {
+		t.Fatal(err)
+	}
+	wantLong := "0194919301d921" + hex.EncodeToString([]byte(long.Members[0].Name)) + "a161c0c0c0"
+	if got := hex.EncodeToString(data); got != wantLong {
+		t.Errorf("got  %s\nwant %s", got, wantLong)
+	}
 }
 
 func TestEqualMembershipsHaveEqualBytes(t *testing.T) {

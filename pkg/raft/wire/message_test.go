@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
@@ -77,6 +78,27 @@ func TestMessagesThatShareEntriesEqualThoseThatDoNot(t *testing.T) {
 			t.Errorf("to %v: shared entries gave other bytes", m.To)
 		}
 	}
+}
+
+func TestEntriesAreSharedByConcurrentWriters(t *testing.T) {
+	entries := []raft.Entry{{Index: 1, Kind: raft.EntryNoOp}, {Index: 2, Kind: raft.EntryCommand, Data: []byte("x")}, {Index: 3, Kind: raft.EntryNoOp}}
+	shared := wire.NewEntries(entries)
+	var group sync.WaitGroup
+	for writer := range 4 {
+		m := raft.Message{To: raft.MemberID(writer), Entries: entries, Proposals: []raft.Proposal{{Data: bytes.Repeat([]byte{byte(writer)}, 50)}}}
+		want := written(t, func(w *wire.Writer) error { return w.WriteMessage(&m, nil) })
+		group.Go(func() {
+			var b bytes.Buffer
+			for range 2000 {
+				b.Reset()
+				if err := wire.NewWriter(&b).WriteMessage(&m, shared); err != nil || !bytes.Equal(b.Bytes(), want) {
+					t.Errorf("writer %d: %v, %x instead of %x", writer, err, b.Bytes(), want)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestSharedEntriesOfAnotherMessageAreRefused(t *testing.T) {

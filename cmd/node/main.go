@@ -1,5 +1,3 @@
-// Command node runs one member of a Conclave cluster, or with "node dev" a whole
-// cluster of three in one process.
 package main
 
 import (

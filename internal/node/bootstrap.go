@@ -32,13 +32,16 @@ type bootstrap struct {
 	names []string
 	// met holds every peer as it last presented itself, by name.
 	met map[string]wire.Bootstrap
+	// gone holds the IDs of members whose disks were wiped since: what they said
+	// may still arrive.
+	gone map[raft.MemberID]bool
 	// decided is set once, and first with it when a configuration is known.
 	decided bool
 	first   *raft.Membership
 }
 
 func newBootstrap(self raft.Member, clusterID string) *bootstrap {
-	return &bootstrap{self: self, clusterID: clusterID, met: map[string]wire.Bootstrap{}}
+	return &bootstrap{self: self, clusterID: clusterID, met: map[string]wire.Bootstrap{}, gone: map[raft.MemberID]bool{}}
 }
 
 // knowing returns the bootstrap of a node that has a log. It only answers others:
@@ -88,6 +91,12 @@ func (b *bootstrap) meet(p wire.Bootstrap) {
 			}
 		}
 		return
+	}
+	if b.gone[p.MemberID] {
+		return
+	}
+	if old, ok := b.met[p.Name]; ok && old.MemberID != p.MemberID {
+		b.gone[old.MemberID] = true
 	}
 	b.met[p.Name] = p
 	b.decideLocked()

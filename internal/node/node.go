@@ -89,11 +89,10 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 	if err != nil {
 		return err
 	}
-	defer n.log.Close()
 	if started != nil {
 		started(ports.addresses())
 	}
-	return n.run(ctx, ports)
+	return errors.Join(n.run(ctx, ports), n.log.Close())
 }
 
 // run brings up everything that has goroutines and waits for its end.

@@ -1,0 +1,196 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// trio is a cluster of three real nodes in this process, on loopback.
+type trio struct {
+	t     *testing.T
+	base  string
+	ports [][3]int
+	stops []context.CancelFunc
+	ended []chan error
+}
+
+func newTrio(t *testing.T) *trio {
+	t.Helper()
+	c := &trio{t: t, base: t.TempDir(), stops: make([]context.CancelFunc, 3), ended: make([]chan error, 3)}
+	for range 3 {
+		c.ports = append(c.ports, [3]int{freePort(t), freePort(t), freePort(t)})
+	}
+	return c
+}
+
+// freePort returns a port that nobody listens at.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (c *trio) at(i, port int) string { return fmt.Sprintf("127.0.0.1:%d", c.ports[i][port]) }
+func (c *trio) dir(i int) string      { return filepath.Join(c.base, fmt.Sprintf("n%d", i)) }
+
+// options returns those of node i.
+func (c *trio) options(i int) Options {
+	o := Options{
+		Name: fmt.Sprintf("n%d", i), DataDir: c.dir(i),
+		HTTP: c.at(i, 0), Peer: c.at(i, 1), Ops: c.at(i, 2), Logger: slog.New(slog.DiscardHandler),
+	}
+	for j := range c.ports {
+		o.InitialPeers = append(o.InitialPeers, Peer{Name: fmt.Sprintf("n%d", j), Address: c.at(j, 1)})
+	}
+	return o
+}
+
+func (c *trio) start(i int) {
+	ctx, stop := context.WithCancel(c.t.Context())
+	ended := make(chan error, 1)
+	c.stops[i], c.ended[i] = stop, ended
+	go func() { ended <- Run(ctx, c.options(i), nil) }()
+}
+
+func (c *trio) stop(i int) {
+	c.t.Helper()
+	c.stops[i]()
+	if err := <-c.ended[i]; err != nil {
+		c.t.Errorf("node %d ended with %v", i, err)
+	}
+}
+
+// ask sends a request and returns status and body; a node that is down gives 0.
+func ask(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(text)
+}
+
+// await asks until the answer has a status and holds a text.
+func (c *trio) await(i, port int, path string, status int, text string) {
+	c.t.Helper()
+	last := ""
+	for range 600 {
+		code, body := ask(c.t, http.MethodGet, "http://"+c.at(i, port)+path, "")
+		if code == status && strings.Contains(body, text) {
+			return
+		}
+		last = fmt.Sprintf("%d %s", code, body)
+		time.Sleep(50 * time.Millisecond)
+	}
+	c.t.Fatalf("node %d: %s did not answer %d with %q; the last answer was %s", i, path, status, text, last)
+}
+
+func TestThreeNodesFormAClusterThatOutlivesRestartAndLosesNothing(t *testing.T) {
+	c := newTrio(t)
+	c.start(0)
+	c.await(0, 2, "/readyz", http.StatusServiceUnavailable, "1 of 3 nodes have met")
+	c.start(1)
+	c.start(2)
+	for i := range 3 {
+		c.await(i, 2, "/readyz", http.StatusOK, "")
+	}
+	for i := range 3 {
+		url := fmt.Sprintf("http://%s/v1/kv/test/key-%d", c.at(i, 0), i)
+		if code, body := ask(t, http.MethodPut, url, fmt.Sprint("value ", i)); code != http.StatusCreated {
+			t.Fatalf("PUT at node %d: %d %s", i, code, body)
+		}
+	}
+	for i := range 3 {
+		c.stop(i)
+	}
+	for i := range 3 {
+		c.start(i)
+	}
+	for i := range 3 {
+		c.await(i, 0, fmt.Sprintf("/v1/kv/test/key-%d", (i+1)%3), http.StatusOK, fmt.Sprint("value ", (i+1)%3))
+	}
+	for i := range 3 {
+		c.stop(i)
+	}
+}
+
+func TestWipedNodeWaitsToBeAddedAndTheOthersGoOn(t *testing.T) {
+	c := newTrio(t)
+	for i := range 3 {
+		c.start(i)
+	}
+	for i := range 3 {
+		c.await(i, 2, "/readyz", http.StatusOK, "")
+	}
+	c.stop(2)
+	if err := os.RemoveAll(c.dir(2)); err != nil {
+		t.Fatal(err)
+	}
+	c.start(2)
+	c.await(2, 2, "/readyz", http.StatusServiceUnavailable, "waiting to be added")
+	if code, body := ask(t, http.MethodPut, "http://"+c.at(0, 0)+"/v1/kv/test/key", "v"); code != http.StatusCreated {
+		t.Errorf("PUT at the others: %d %s", code, body)
+	}
+	for i := range 3 {
+		c.stop(i)
+	}
+}
+
+func TestOptionsSayWhatIsWrongInTheWordsOfTheFlags(t *testing.T) {
+	good := func() Options {
+		return Options{Name: "a", DataDir: "/x", InitialPeers: []Peer{{"a", "h:1"}}}
+	}
+	if err := good().Validate(); err != nil {
+		t.Fatalf("the good ones are refused: %v", err)
+	}
+	for want, damage := range map[string]func(*Options){
+		"name:":                           func(o *Options) { o.Name = "Not a name" },
+		"data-dir:":                       func(o *Options) { o.DataDir = "" },
+		"cluster-id:":                     func(o *Options) { o.ClusterID = "short" },
+		"initial-state:":                  func(o *Options) { o.InitialState = "old" },
+		"initial-peers, discovery":        func(o *Options) { o.InitialPeers = nil },
+		"is not among them":               func(o *Options) { o.InitialPeers[0].Name = "b" },
+		"is not host:port":                func(o *Options) { o.InitialPeers[0].Address = "h" },
+		"is named twice":                  func(o *Options) { o.InitialPeers = append(o.InitialPeers, o.InitialPeers[0]) },
+		"initial-members: 0":              func(o *Options) { o.InitialPeers, o.DiscoveryService = nil, "s" },
+		"http:":                           func(o *Options) { o.HTTP = "8400" },
+		"election-timeout-max: 100ms":     func(o *Options) { o.ElectionTimeoutMax = 100 * time.Millisecond },
+		"heartbeat-interval: 100ms":       func(o *Options) { o.HeartbeatInterval = 100 * time.Millisecond },
+		"election-timeout-min: 155ms":     func(o *Options) { o.ElectionTimeoutMin = 155 * time.Millisecond },
+		"snapshot-entries: 1 is outside":  func(o *Options) { o.SnapshotEntries = 1 },
+		"drain-period: -1ns is outside 0": func(o *Options) { o.DrainPeriod = -1 },
+	} {
+		o := good()
+		damage(&o)
+		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error with %q, got %v", want, err)
+		}
+	}
+}

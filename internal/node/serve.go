@@ -76,7 +76,7 @@ type clusterView struct{ *node }
 
 // Cluster implements httpapi.Cluster.
 func (c clusterView) Cluster(context.Context) (httpapi.ClusterStatus, error) {
-	s := operations{c.node}.Status()
+	s := operations(c).Status()
 	view := httpapi.ClusterStatus{
 		ClusterID: s.ClusterID, Name: s.Name, Version: s.Version, Ready: s.Ready, NotReadyReason: s.NotReadyReason,
 		Leader: s.Leader, Term: s.Term, CommitIndex: s.CommitIndex, AppliedIndex: s.AppliedIndex,

@@ -75,7 +75,7 @@ func newWorld(t *testing.T, seed uint64, size int) *world {
 	first := raft.NewMembership(members...)
 	for _, n := range w.nodes {
 		w.open(n)
-		must(t, n.storage.Storage.Save(&raft.Write{Entries: []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: &first}}}))
+		must(t, n.storage.Save(&raft.Write{Entries: []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: &first}}}))
 		must(t, n.disk.Crash())
 		w.start(n)
 	}
@@ -148,7 +148,7 @@ func (w *world) act(n *member) {
 		n.loop.Handle(replica.Viewed{Index: at, Write: func(out io.Writer) error { return writeLog(out, frozen) }})
 	}
 	if effects.SaveSnapshot != nil {
-		first, err := n.storage.Storage.SaveSnapshot(effects.SaveSnapshot.Meta, effects.SaveSnapshot.Write)
+		first, err := n.storage.SaveSnapshot(effects.SaveSnapshot.Meta, effects.SaveSnapshot.Write)
 		n.loop.Handle(replica.SnapshotSaved{Meta: effects.SaveSnapshot.Meta, Base: first - 1, Err: err})
 	}
 	for _, a := range effects.Answers {
@@ -186,7 +186,7 @@ func (w *world) save(n *member) {
 	}
 	done := n.write
 	n.write = nil
-	must(w.t, n.storage.Storage.Save(done))
+	must(w.t, n.storage.Save(done))
 	n.loop.Handle(replica.Saved{ID: done.ID})
 }
 
@@ -238,7 +238,7 @@ func (w *world) applyEntry(n *member, e *raft.Entry) any {
 }
 
 func (w *world) restore(n *member, want raft.SnapshotMeta) {
-	meta, r, err := n.storage.Storage.OpenSnapshot()
+	meta, r, err := n.storage.OpenSnapshot()
 	must(w.t, err)
 	if meta.Index != want.Index || meta.Term != want.Term {
 		w.t.Fatalf("the newest snapshot is %d, want %d", meta.Index, want.Index)
@@ -266,9 +266,9 @@ func (w *world) deliver(i int, keep bool) {
 			return
 		}
 		if !lost {
-			meta, r, err := from.storage.Storage.OpenSnapshot()
+			meta, r, err := from.storage.OpenSnapshot()
 			must(w.t, err)
-			must(w.t, to.storage.Storage.ReceiveSnapshot(context.Background(), meta, r))
+			must(w.t, to.storage.ReceiveSnapshot(context.Background(), meta, r))
 			must(w.t, r.Close())
 			m.Snapshot = &meta
 			to.loop.Handle(replica.Received{Message: m})

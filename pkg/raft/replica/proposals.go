@@ -31,7 +31,6 @@ type proposals struct {
 	// where it was placed.
 	results     map[raft.Index]appliedResult
 	resultsFrom raft.Index
-	resultsTo   raft.Index
 }
 
 type proposalState uint8

@@ -135,7 +135,7 @@ func seedDisk(t *testing.T, disk *rafttest.MemoryDisk, first *raft.Membership) {
 	t.Helper()
 	opened, err := disk.Open()
 	must(t, err)
-	must(t, opened.Storage.Save(&raft.Write{Entries: []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: first}}}))
+	must(t, opened.Save(&raft.Write{Entries: []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: first}}}))
 	must(t, disk.Crash())
 }
 

@@ -40,13 +40,13 @@ type PullSecret struct {
 
 // StorageSpec is each member's volume.
 //
-// +kubebuilder:validation:XValidation:rule="quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) == 0",message="size can't be changed after creation"
 // +kubebuilder:validation:XValidation:rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",message="storageClassName can't be changed, set or removed after creation"
 type StorageSpec struct {
 	// size of the volume. It can't be changed after creation.
 	// +optional
 	// +kubebuilder:default="1Gi"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="size must be above zero"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity(string(oldSelf))) == 0",message="size can't be changed after creation"
 	Size resource.Quantity `json:"size,omitzero"`
 
 	// storageClassName names the StorageClass of the volume. Absent stands for
@@ -86,10 +86,11 @@ const (
 // RaftSpec holds the algorithm's settings.
 //
 // The defaults are wider than a node's own: a CPU limit alone can pause a pod
-// for a tenth of a second.
+// for a tenth of a second. The rules look for the fields first only because they
+// are also checked against the default of the whole, which is empty.
 //
-// +kubebuilder:validation:XValidation:rule="self.electionTimeoutMinMilliseconds >= 5 * self.heartbeatIntervalMilliseconds",message="electionTimeoutMinMilliseconds must be at least five times heartbeatIntervalMilliseconds"
-// +kubebuilder:validation:XValidation:rule="self.electionTimeoutMaxMilliseconds > self.electionTimeoutMinMilliseconds",message="electionTimeoutMaxMilliseconds must be above electionTimeoutMinMilliseconds, or votes keep splitting"
+// +kubebuilder:validation:XValidation:rule="!has(self.electionTimeoutMinMilliseconds) || !has(self.heartbeatIntervalMilliseconds) || self.electionTimeoutMinMilliseconds >= 5 * self.heartbeatIntervalMilliseconds",message="electionTimeoutMinMilliseconds must be at least five times heartbeatIntervalMilliseconds"
+// +kubebuilder:validation:XValidation:rule="!has(self.electionTimeoutMaxMilliseconds) || !has(self.electionTimeoutMinMilliseconds) || self.electionTimeoutMaxMilliseconds > self.electionTimeoutMinMilliseconds",message="electionTimeoutMaxMilliseconds must be above electionTimeoutMinMilliseconds, or votes keep splitting"
 type RaftSpec struct {
 	// electionTimeoutMinMilliseconds is the shortest time without a leader
 	// after which a member stands for election, in steps of 10.

@@ -43,7 +43,6 @@ func StatefulSet(in Input) *appsv1.StatefulSet {
 func claimTemplate(in Input) corev1.PersistentVolumeClaim {
 	storage := in.Cluster.Spec.Storage
 	return corev1.PersistentVolumeClaim{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name:   claimTemplateName,
 			Labels: Labels(in.Cluster.Name),

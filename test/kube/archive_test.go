@@ -171,9 +171,16 @@ func TestImageNames(t *testing.T) {
 
 func TestParseImported(t *testing.T) {
 	const out = "docker.io/team/app:2 \tsaved\t\n" +
+		"docker.io/library/my app:v1 0 rc1      \tsaved\t\n" +
+		"docker.io/library/an image with a name t\tsaved\t\n" +
 		"application/vnd.docker.distribution.manifest.v2+json sha256:abd1\n" +
 		"Importing\telapsed: 0.1 s\ttotal:   0.0 B\t(0.0 B/s)\t\n"
-	if got := parseImported(out); !slices.Equal(got, []string{"docker.io/team/app:2"}) {
-		t.Errorf("names %v", got)
+	want := []string{
+		displayed("docker.io/team/app:2"),
+		displayed("docker.io/library/my-app:v1-0-rc1"),
+		displayed("docker.io/library/an-image-with-a-name-that-is-long:1"),
+	}
+	if got := parseImported(out); !slices.Equal(got, want) {
+		t.Errorf("names %q, want %q", got, want)
 	}
 }

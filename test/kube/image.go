@@ -84,7 +84,7 @@ func (c *cluster) load(ctx context.Context, name, archive string) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if held := imported[0]; !slices.Contains(held, fullName(name)) {
+	if held := imported[0]; !slices.Contains(held, displayed(fullName(name))) {
 		return fmt.Errorf("%s does not hold %s, but %q", archive, fullName(name), held)
 	}
 	return nil

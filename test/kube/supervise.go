@@ -84,21 +84,28 @@ func (n node) importFirstImages(ctx context.Context) error {
 	return os.WriteFile(done, nil, 0o644)
 }
 
-// importImage imports an archive into the node's containerd and returns the full names of the images
-// that were in it. One of the same name is replaced.
+// importImage imports an archive into the node's containerd and returns the names of the images that
+// were in it, as displayed gives them. One of the same name is replaced.
 func (n node) importImage(ctx context.Context, archive string) ([]string, error) {
 	out, err := n.ctr(ctx, "images", "import", "--snapshotter", snapshotterName, archive)
 	return parseImported(out), err
 }
 
 // parseImported picks the names of images out of what `ctr images import` prints: a line each, the name
-// and the word "saved", between others that tell of progress.
+// and the word "saved" with tabs behind them, between others that tell of progress.
 func parseImported(out string) []string {
 	var names []string
 	for line := range strings.Lines(out) {
-		if fields := strings.Fields(line); len(fields) == 2 && fields[1] == "saved" {
-			names = append(names, fields[0])
+		if fields := strings.Split(line, "\t"); len(fields) > 1 && fields[1] == "saved" {
+			names = append(names, strings.TrimRight(fields[0], " "))
 		}
 	}
 	return names
+}
+
+// displayed is the full name of an image as `ctr images import` prints it: without hyphens, and not all of
+// a long one.
+func displayed(fullName string) string {
+	const width = 40
+	return fmt.Sprintf("%.*s", width, strings.ReplaceAll(fullName, "-", " "))
 }

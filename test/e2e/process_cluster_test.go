@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,23 +101,11 @@ func (c *cluster) tearDown() {
 	}
 }
 
-// node returns the node of that name.
-func (c *cluster) node(name string) *node {
-	c.t.Helper()
-	for _, n := range c.nodes {
-		if n.name == name {
-			return n
-		}
-	}
-	c.t.Fatalf("there is no node %q", name)
-	return nil
-}
-
 // without returns all nodes but those named.
 func (c *cluster) without(names ...string) []*node {
 	var others []*node
 	for _, n := range c.nodes {
-		if !strings.Contains(strings.Join(names, " "), n.name) {
+		if !slices.Contains(names, n.name) {
 			others = append(others, n)
 		}
 	}
@@ -129,8 +118,8 @@ func (c *cluster) random() *node { return c.nodes[rand.N(len(c.nodes))] }
 // errNoLeaderYet is an answer of leaderOf worth another try.
 var errNoLeaderYet = errors.New("no leader that a majority knows")
 
-// leaderOf returns the leader that more than half of the whole cluster, among
-// these nodes, follow in one term.
+// leaderOf returns the leader among these nodes that more than half of the whole
+// cluster, again among these, follow in one term.
 func (c *cluster) leaderOf(nodes []*node) (*node, error) {
 	votes := map[string]int{}
 	for _, n := range nodes {
@@ -139,8 +128,10 @@ func (c *cluster) leaderOf(nodes []*node) (*node, error) {
 			continue
 		}
 		ballot := fmt.Sprint(view.Leader, " in term ", view.Term)
-		if votes[ballot]++; 2*votes[ballot] > len(c.nodes) {
-			return c.node(view.Leader), nil
+		votes[ballot]++
+		leader := slices.IndexFunc(nodes, func(n *node) bool { return n.name == view.Leader })
+		if leader >= 0 && 2*votes[ballot] > len(c.nodes) {
+			return nodes[leader], nil
 		}
 	}
 	return nil, errNoLeaderYet

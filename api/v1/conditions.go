@@ -82,10 +82,11 @@ const (
 const (
 	// ReasonAllMembersUpdated: every pod runs what the spec asks.
 	ReasonAllMembersUpdated = "AllMembersUpdated"
-	// ReasonRollingOut: pods are being replaced, one at a time.
+	// ReasonRollingOut: pods are being replaced, one at a time; the message names
+	// the one whose turn it is, or those that have yet to take part again.
 	ReasonRollingOut = "RollingOut"
-	// ReasonRolloutBlocked: the next pod may be replaced only when the named
-	// members take part again, or a leader is there to ask.
+	// ReasonRolloutBlocked: outdated pods are left, and the next may be replaced
+	// only when the members named come up, or a leader is there to ask.
 	ReasonRolloutBlocked = "RolloutBlocked"
 	// ReasonNotObserved: the StatefulSet doesn't exist yet, or its controller
 	// hasn't seen the latest change.

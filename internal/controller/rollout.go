@@ -44,26 +44,32 @@ func planRollout(o *Observed, id identity, v view) rollout {
 			return rolling(pod, outdated)
 		}
 	}
+	left := verdictf(v1.ReasonRolloutBlocked, "%d of %d pods are outdated", len(outdated), id.members)
 	if blockers := rolloutBlockers(o, id, v, outdated); len(blockers) > 0 {
-		return rollout{verdict: verdictf(v1.ReasonRolloutBlocked, "%d pods are outdated; the next waits for %s to take part",
-			len(outdated), strings.Join(blockers, ", "))}
+		left.Message += "; the next waits for " + strings.Join(blockers, ", ") + " to take part"
+		if !slices.ContainsFunc(blockers, func(name string) bool { return alarming[memberTrouble(o, name).Reason] }) {
+			left.Reason = v1.ReasonRollingOut
+		}
+		return rollout{verdict: left}
 	}
 	if id.members == 1 {
 		return rolling(outdated[0], outdated)
 	}
 	if v.leader == nil {
-		return rollout{verdict: verdictf(v1.ReasonRolloutBlocked, "%d pods are outdated; the next waits for a leader with a quorum", len(outdated))}
+		left.Message += "; the next waits for a leader with a quorum"
+		return rollout{verdict: left}
 	}
 	for _, pod := range restartOrder(o, v, outdated) {
 		if v.votersInTouch(pod.Name) >= resources.Quorum(int32(len(v.voters()))) {
 			return rolling(pod, outdated)
 		}
 	}
-	return rollout{verdict: verdictf(v1.ReasonRolloutBlocked, "%d pods are outdated; the others would be no quorum without one of them", len(outdated))}
+	left.Message += "; without any of them the others would be no quorum"
+	return rollout{verdict: left}
 }
 
 func rolling(next *corev1.Pod, outdated []*corev1.Pod) rollout {
-	return rollout{next: next, verdict: verdictf(v1.ReasonRollingOut, "%d pods are outdated; replacing %s", len(outdated), next.Name)}
+	return rollout{next: next, verdict: verdictf(v1.ReasonRollingOut, "outdated pods: %d; replacing %s", len(outdated), next.Name)}
 }
 
 // outdatedPods are the pods of an older template, by name.

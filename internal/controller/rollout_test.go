@@ -38,27 +38,27 @@ func TestSettingsReadAtStartAreRolledOut(t *testing.T) {
 
 func TestRolloutWaits(t *testing.T) {
 	for name, test := range map[string]struct {
-		breakIt func(w *world)
-		naming  string
+		breakIt        func(w *world)
+		naming, reason string
 	}{
 		"for a member that was replaced and isn't ready": {func(w *world) {
 			w.take(decide(w.Observed, testImage))
 			w.unready("cfg-1")
-		}, "cfg-1"},
+		}, "cfg-1", v1.ReasonRollingOut},
 		"for a member that was replaced and lags behind": {func(w *world) {
 			w.take(decide(w.Observed, testImage))
 			w.Reports["cfg-0"].Status.Members[1].MatchIndex = 1
-		}, "cfg-1"},
+		}, "cfg-1", v1.ReasonRollingOut},
 		"for a member that was replaced and out of touch": {func(w *world) {
 			w.take(decide(w.Observed, testImage))
 			w.Reports["cfg-0"].Status.Members[1].SinceContactMillis = ptr.To[int64](60_000)
-		}, "cfg-1"},
+		}, "cfg-1", v1.ReasonRollingOut},
 		"for a pod that is missing": {func(w *world) {
 			delete(w.Pods, "cfg-2")
 			w.unreport("cfg-2")
-		}, "cfg-2"},
-		"for a pod that is being stopped": {func(w *world) { w.Pods["cfg-2"].DeletionTimestamp = ptr.To(metav1.Now()) }, "cfg-2"},
-		"for a leader":                    {func(w *world) { w.unready("cfg-1"); w.unready("cfg-2") }, "leader"},
+		}, "cfg-2", v1.ReasonRollingOut},
+		"for a pod that is being stopped": {func(w *world) { w.Pods["cfg-2"].DeletionTimestamp = ptr.To(metav1.Now()) }, "cfg-2", v1.ReasonRollingOut},
+		"for a leader":                    {func(w *world) { w.unready("cfg-1"); w.unready("cfg-2") }, "leader", v1.ReasonRolloutBlocked},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := settledWorld(t, 3)
@@ -67,7 +67,7 @@ func TestRolloutWaits(t *testing.T) {
 			if plan := decide(w.Observed, testImage); plan.Step != nil {
 				t.Errorf("takes step %T %v", plan.Step, plan.Why)
 			}
-			w.expectCondition(v1.ConditionMembersUpdated, metav1.ConditionFalse, v1.ReasonRolloutBlocked)
+			w.expectCondition(v1.ConditionMembersUpdated, metav1.ConditionFalse, test.reason)
 			if rollout := decide(w.Observed, testImage).rollout; !strings.Contains(rollout.Message, test.naming) {
 				t.Errorf("the message doesn't name %s: %s", test.naming, rollout.Message)
 			}

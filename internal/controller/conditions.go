@@ -187,13 +187,7 @@ func quorumAtRisk(o *Observed, plan Plan) metav1.Condition {
 		}
 		return told(metav1.ConditionUnknown, v1.ReasonVotersUnknown, "no leader tells how its voters are")
 	}
-	var inTouch int32
-	voters := plan.view.voters()
-	for _, name := range voters {
-		if plan.view.inTouch[name] {
-			inTouch++
-		}
-	}
+	voters, inTouch := plan.view.voters(), plan.view.votersInTouch("")
 	spare := inTouch - resources.Quorum(int32(len(voters)))
 	switch {
 	case len(voters) == 1:

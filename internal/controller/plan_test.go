@@ -130,6 +130,27 @@ func TestNextStep(t *testing.T) {
 	}
 }
 
+func TestNothingIsNotedAsTheClustersBeforeALeaderIsSeen(t *testing.T) {
+	w := newWorld(t, 3)
+	for w.StatefulSet() == nil {
+		w.take(decide(w.Observed, testImage))
+	}
+	clear(w.Reports)
+	plan := w.run()
+	if plan.Why.Reason != v1.ReasonWaitingForLeader || len(w.Claims) != 3 {
+		t.Fatalf("ends with %v and %d claims", plan.Why, len(w.Claims))
+	}
+	for name, claim := range w.Claims {
+		if id, noted := claim.Annotations[v1.AnnotationClusterID]; noted {
+			t.Errorf("%s carries cluster ID %s", name, id)
+		}
+	}
+	if file := w.ConfigMap().Data["node.yaml"]; !strings.Contains(file, "initial-state: new") {
+		t.Errorf("nodes are told:\n%s", file)
+	}
+	w.expectCondition(v1.ConditionAvailable, metav1.ConditionFalse, v1.ReasonBootstrapping)
+}
+
 func TestLostObjectsComeBackWithTheSameIdentity(t *testing.T) {
 	for _, lost := range [][]string{
 		{"*v1.ConfigMap/cfg-config"},

@@ -55,7 +55,7 @@ func planRollout(o *Observed, id identity, v view) rollout {
 		return rollout{verdict: verdictf(v1.ReasonRolloutBlocked, "%d pods are outdated; the next waits for a leader with a quorum", len(outdated))}
 	}
 	for _, pod := range restartOrder(o, v, outdated) {
-		if v.votersTakingPart(o, pod.Name) >= resources.Quorum(int32(len(v.voters()))) {
+		if v.votersInTouch(pod.Name) >= resources.Quorum(int32(len(v.voters()))) {
 			return rolling(pod, outdated)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
+	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/internal/controller/resources"
 )
 
@@ -87,11 +88,10 @@ func TestRolloutReplacesTheMemberThatDoesNotTakePartFirst(t *testing.T) {
 	w.expectSteps("restart cfg-2", "restart cfg-1", "restart cfg-0")
 }
 
-func TestRolloutKeepsTheQuorum(t *testing.T) {
+func TestRolloutReplacesWhatIsOutOfTouchAndThenWaits(t *testing.T) {
 	w := settledWorld(t, 5)
 	w.outdate()
-	// Two of five are gone for the leader, whatever their pods look like. One
-	// of them may be restarted; then the quorum of three can spare nobody.
+	// Two of five are gone for the leader, whatever their pods look like.
 	w.Reports["cfg-0"].Status.Members[3].SinceContactMillis = nil
 	w.Reports["cfg-0"].Status.Members[4].SinceContactMillis = nil
 	if plan := decide(w.Observed, testImage); plan.Step != Step(RestartPod{"cfg-3"}) {
@@ -104,6 +104,21 @@ func TestRolloutKeepsTheQuorum(t *testing.T) {
 	if plan := decide(o, testImage); plan.Step != nil {
 		t.Errorf("with cfg-3 still away the next step is %v", plan.Step)
 	}
+}
+
+func TestRolloutCountsVotersWithoutAPod(t *testing.T) {
+	w := settledWorld(t, 3)
+	w.outdate()
+	// Two more voters that nobody hears from: three of five are left, and none
+	// of them can be spared.
+	leader := w.Reports["cfg-0"].Status
+	leader.Members = append(leader.Members,
+		admin.Member{Name: "cfg-3", MemberID: memberID("cfg-3"), Role: "Voter"},
+		admin.Member{Name: "cfg-4", MemberID: memberID("cfg-4"), Role: "Voter"})
+	if plan := decide(w.Observed, testImage); plan.Step != nil {
+		t.Errorf("takes step %T %v", plan.Step, plan.Why)
+	}
+	w.expectCondition(v1.ConditionMembersUpdated, metav1.ConditionFalse, v1.ReasonRolloutBlocked)
 }
 
 func TestBadImageIsRepairedByAnotherOne(t *testing.T) {
@@ -122,6 +137,27 @@ func TestBadImageIsRepairedByAnotherOne(t *testing.T) {
 		t.Errorf("not settled after going back: %v", plan.Why)
 	}
 	w.expectSteps("apply StatefulSet cfg", "restart cfg-1")
+}
+
+func TestImageThatWasBadFromTheStartIsRepaired(t *testing.T) {
+	w := newWorld(t, 3)
+	w.Cluster.Spec.Image.Reference = "example.test/no/such:image"
+	for w.StatefulSet() == nil {
+		w.take(decide(w.Observed, testImage))
+	}
+	for _, name := range sortedNames(w.Pods) {
+		w.crash(name, "ErrImagePull")
+	}
+	w.expectCondition(v1.ConditionMembersReady, metav1.ConditionFalse, v1.ReasonImagePullFailed)
+	w.steps = nil
+	w.Cluster.Spec.Image.Reference = ""
+	if plan := w.run(); !plan.Settled {
+		t.Errorf("not settled: %v", plan.Why)
+	}
+	// Nobody led, so nobody could be asked who takes part.
+	if got := strings.Join(w.steps, ", "); !strings.HasPrefix(got, "apply StatefulSet cfg, restart cfg-0, restart cfg-1") {
+		t.Errorf("steps taken: %q", w.steps)
+	}
 }
 
 func TestSingleMemberIsRestartedWithoutAQuorumToSpare(t *testing.T) {
@@ -150,7 +186,7 @@ func TestRolloutFromEveryStateOfOnePodKeepsTheQuorumAndEnds(t *testing.T) {
 						break
 					}
 					v := look(w.Observed, testClusterID)
-					if left := v.votersTakingPart(w.Observed, restart.Name); left < resources.Quorum(replicas) {
+					if left := v.votersInTouch(restart.Name); left < resources.Quorum(replicas) {
 						t.Fatalf("%d replicas, %d %s: %s goes and leaves %d", replicas, ordinal, state, restart.Name, left)
 					}
 					w.take(plan)

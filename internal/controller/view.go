@@ -123,11 +123,12 @@ func (v view) takesPart(o *Observed, name string) bool {
 	return v.inTouch[name] && podReady(o.Pods[name])
 }
 
-// votersTakingPart counts the voters that take part, leaving one out.
-func (v view) votersTakingPart(o *Observed, without string) int32 {
+// votersInTouch counts the voters that are in touch with the leader, leaving one
+// out.
+func (v view) votersInTouch(without string) int32 {
 	var count int32
 	for _, name := range v.voters() {
-		if name != without && v.takesPart(o, name) {
+		if name != without && v.inTouch[name] {
 			count++
 		}
 	}

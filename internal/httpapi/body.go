@@ -45,17 +45,12 @@ func (h *Handler) releaseBody(body heldBody) { h.bodies.Release(body.weight) }
 
 // receive reads length bytes, or to the end when length is negative.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request, length int64) ([]byte, error) {
-	connection := http.NewResponseController(w)
-	// A writer without deadlines, as in a test, has no slow client either.
-	_ = connection.SetReadDeadline(time.Now().Add(h.BodyTimeout))
-	// Without a deadline again, the server can notice when the client leaves.
-	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
-
 	if length >= 0 {
 		bytes := make([]byte, length)
 		if n, err := io.ReadFull(r.Body, bytes); err != nil {
 			return nil, errMalformed.because("the body ended after %d of %d bytes: %v", n, length, err)
 		}
+		h.endBodyTime(w)
 		return bytes, nil
 	}
 	bytes, err := io.ReadAll(io.LimitReader(r.Body, config.MaxValueBytes+1))
@@ -65,5 +60,20 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, length int64) 
 	if len(bytes) > config.MaxValueBytes {
 		return nil, fmt.Errorf("%w: the body has more than %d bytes", config.ErrTooLarge, config.MaxValueBytes)
 	}
+	h.endBodyTime(w)
 	return bytes, nil
+}
+
+// beginBodyTime limits the time in which a body may come. It covers requests
+// that are refused before their body is read too, since net/http reads what is
+// left of a body to keep the connection.
+func (h *Handler) beginBodyTime(w http.ResponseWriter) {
+	// A writer without deadlines, as in a test, has no slow client either.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.BodyTimeout))
+}
+
+// endBodyTime takes the limit away once all of the body is here. Then the
+// server reads on, to notice when the client leaves, for as long as it takes.
+func (h *Handler) endBodyTime(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 }

@@ -60,6 +60,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.isDraining() && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
+	if r.ContentLength != 0 {
+		h.beginBodyTime(w)
+	}
 	if err := h.serve(w, r); err != nil {
 		h.refuse(w, r, err)
 	}
@@ -74,6 +77,12 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("%w: %d requests are being served", config.ErrOverloaded, h.MaxRequests)
 	}
 	defer h.leave()
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodDelete:
+		if r.ContentLength != 0 {
+			return errUnsupported.because("a %s has no body here", r.Method)
+		}
+	}
 	return h.route(w, r)
 }
 

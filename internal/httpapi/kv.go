@@ -167,9 +167,6 @@ func (h *Handler) deleteKey(w http.ResponseWriter, r *http.Request, namespace, k
 	if err != nil {
 		return err
 	}
-	if r.ContentLength != 0 {
-		return errUnsupported.because("a DELETE has no body here")
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.WriteTimeout)
 	defer cancel()
 	result, err := h.Store.Delete(ctx, config.Delete{Namespace: namespace, Key: key, If: condition})

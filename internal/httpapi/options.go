@@ -73,7 +73,7 @@ func (o *Options) Validate() error {
 func checkHostPattern(pattern string) error {
 	name := strings.TrimSuffix(pattern, ".*")
 	if name == "" || strings.ContainsAny(name, "*:/@ ") {
-		return fmt.Errorf("Hosts: %q is neither a name nor a name followed by \".*\"", pattern)
+		return fmt.Errorf("host %q is neither a name nor a name followed by \".*\"", pattern)
 	}
 	return nil
 }

@@ -85,6 +85,7 @@ type limitedConnection struct {
 	leave func()
 }
 
+// Close closes the connection; a second call does no harm.
 func (c *limitedConnection) Close() error {
 	err := c.Conn.Close()
 	c.leave()

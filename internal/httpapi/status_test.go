@@ -70,11 +70,11 @@ func refusals() []documented {
 	add(400, "unsupported", at("GET", "/v1/kv/pay/a?consistency=bounded"), at("GET", "/v1/kv/pay/a?revision=1"),
 		at("PUT", "/v1/kv/pay/a?dry-run=1"), at("PUT", "/v1/kv/pay/a", "Idempotency-Key: x"), at("DELETE", "/v1/kv/pay/a", "Idempotency-Key: x"),
 		at("GET", "/v1/kv/pay/a", `If-Match: "1"`), at("PUT", "/v1/kv/pay/a", `If-Match: "1", "2"`), at("PUT", "/v1/kv/pay/a", `If-None-Match: "1"`),
-		at("PUT", "/v1/kv/pay/a", "Content-Range: bytes 0-0/1"), request{method: "DELETE", target: "/v1/kv/pay/a", body: "x"},
+		at("PUT", "/v1/kv/pay/a", "Content-Range: bytes 0-0/1"), request{method: "DELETE", target: "/v1/kv/pay/a", body: "x"}, request{method: "GET", target: "/v1/kv/pay/a", body: "x"},
 		at("GET", "/v1/kv/pay/a?wait=11m", `If-None-Match: "1"`), at("GET", "/v1/keys/pay", `If-None-Match: "1"`), at("GET", "/v1/cluster?x=1"))
 	add(404, "key_not_found", at("GET", "/v1/kv/pay/none"), at("DELETE", "/v1/kv/pay/none"))
 	add(404, "no_such_endpoint", at("GET", "/"), at("GET", "/v1/kv"), at("GET", "/v2/kv/pay/a"), at("GET", "/v1/cluster/"), at("GET", "//v1/kv/pay/a"))
-	add(405, "method_not_allowed", at("POST", "/v1/kv/pay/a"), at("PATCH", "/v1/kv/pay/a"), at("OPTIONS", "/v1/kv/pay/a"), at("PUT", "/v1/keys/pay"), at("DELETE", "/v1/cluster"))
+	add(405, "method_not_allowed", at("POST", "/v1/kv/pay/a"), at("PATCH", "/v1/kv/pay/a"), at("OPTIONS", "/v1/kv/pay/a"), request{method: "POST", target: "/v1/kv/pay/a", body: "x"}, at("PUT", "/v1/keys/pay"), at("DELETE", "/v1/cluster"))
 	add(412, "revision_mismatch", at("PUT", "/v1/kv/pay/a", `If-Match: "9"`), at("PUT", "/v1/kv/pay/a", "If-None-Match: *"),
 		at("DELETE", "/v1/kv/pay/a", `If-Match: "9"`), at("DELETE", "/v1/kv/pay/none", "If-Match: *"),
 		at("PUT", "/v1/kv/pay/a", `If-Match: W/"1"`), at("PUT", "/v1/kv/pay/a", `If-Match: "01"`))

@@ -3,10 +3,10 @@ package config
 import "strings"
 
 const (
-	// DefaultListLimit is the number of items on a page when nobody says, and
-	// MaxListLimit the largest that may be asked for.
+	// DefaultListLimit is the number of items on a page when nobody says.
 	DefaultListLimit = 100
-	MaxListLimit     = 1000
+	// MaxListLimit is the largest number that may be asked for.
+	MaxListLimit = 1000
 	// maxPageValueBytes ends a page with values early; a page holds at least
 	// one item all the same.
 	maxPageValueBytes = MaxValueBytes

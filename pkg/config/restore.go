@@ -147,11 +147,11 @@ func (r *frameReader) end(c *contents, checksum uint32, fields []byte) error {
 	if read != end {
 		return fmt.Errorf("%w: it sums up to %+v and says %+v", ErrBadSnapshot, read, end)
 	}
-	switch _, err := r.from.ReadByte(); err {
-	case io.EOF:
-		return nil
-	case nil:
+	switch _, err := r.from.ReadByte(); {
+	case err == nil:
 		return fmt.Errorf("%w: more follows its end", ErrBadSnapshot)
+	case errors.Is(err, io.EOF):
+		return nil
 	default:
 		return err
 	}
@@ -196,7 +196,7 @@ func (r *frameReader) frame() (frameKind, []byte, error) {
 // raw fills b. The end of the input in the middle of a snapshot is damage.
 func (r *frameReader) raw(b []byte) error {
 	if _, err := io.ReadFull(r.from, b); err != nil {
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return fmt.Errorf("%w: it is cut short", ErrBadSnapshot)
 		}
 		return err

@@ -117,7 +117,7 @@ func (s *Store) propose(ctx context.Context, command []byte) (Result, error) {
 	if !errors.Is(err, ErrOutcomeUnknown) {
 		// Whatever else went wrong, it proves nothing about the command, and
 		// must not be taken for an error that does.
-		err = fmt.Errorf("%w: %v", ErrOutcomeUnknown, err)
+		err = fmt.Errorf("%w: %v", ErrOutcomeUnknown, err) //nolint:errorlint // see above
 	}
 	return Result{}, err
 }

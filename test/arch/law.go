@@ -167,8 +167,16 @@ var proof = Law{
 		Never: []Ban{{network, "a simulated cluster meets nothing that isn't simulated"}, {badger, "a simulated cluster meets nothing that isn't simulated"}},
 	},
 	"test/e2e": {
-		May:   slices.Concat([]string{"std", "./api/v1", "./internal/admin", "./pkg/client", "github.com/anishathalye/porcupine"}, kubernetes),
+		May:   slices.Concat([]string{"std", "./api/v1", "./internal/admin", "./pkg/client", "./test/e2e/history", "github.com/anishathalye/porcupine"}, kubernetes),
 		Never: []Ban{{consensus, "an end-to-end test sees what a user sees"}, {badger, "an end-to-end test sees what a user sees"}},
+	},
+	"test/e2e/history": {
+		May:   []string{"std", "github.com/anishathalye/porcupine"},
+		Never: []Ban{{project, "who judges a store shares nothing with it"}},
+	},
+	"test/e2e/writer": {
+		May:   []string{"std", "./pkg/client", "./test/e2e/history"},
+		Never: []Ban{{kubernetes, "the writer is an application like any other"}},
 	},
 	"test/arch": {
 		May:   []string{"std", "golang.org/x/mod/..."},

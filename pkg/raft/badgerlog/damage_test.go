@@ -88,6 +88,23 @@ func TestAFlippedBitInAnEntryIsFoundWhenTheLogIsOpened(t *testing.T) {
 	}
 }
 
+// The value of a dead entry is never read, but what damaged it may have hit
+// anything beside it.
+func TestAFlippedBitInADeadEntryIsFoundWhenTheLogIsOpened(t *testing.T) {
+	dir := markedLog(t)
+	l := openLog(t, dir)
+	if err := l.Save(&raft.Write{HardState: raft.HardState{Term: 1}, TruncateFrom: 40}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, filepath.Join(dir, "log"), ".sst", mark)
+	if _, err := badgerlog.Open(dir, badgerlog.Options{Logger: quiet()}); !errors.Is(err, badgerlog.ErrDamaged) {
+		t.Fatalf("opening gave %v", err)
+	}
+}
+
 // snapshots of these contents make the log of 100 entries begin after 40.
 var contents = map[raft.Index]string{40: "the state at forty", 80: "the state at eighty"}
 

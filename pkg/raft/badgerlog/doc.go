@@ -32,6 +32,12 @@
 // value of a record outside the log's bounds, never splits a Write, and never
 // goes on after an error that Badger printed instead of returning.
 //
+// # What it can't see
+//
+// A byte that flips in Badger's write-ahead log ends Badger's replay there: the
+// log comes back shorter, whole as far as it goes, and without an error. From
+// the records alone that looks like a log that was never longer.
+//
 // The node's wiring formats and opens the directory, pkg/raft/replica drives
 // it through the Storage interface that it declares.
 //

@@ -2,10 +2,12 @@ package badgerlog_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -79,12 +81,36 @@ func (d *directory) Open() (rafttest.OpenedStorage, error) {
 }
 
 func (d *directory) Crash() error {
-	path := filepath.Join(d.t.TempDir(), "data")
-	if err := copyDirectory(d.path, path); err != nil {
-		return err
+	// Badger flushes and merges tables in the background. A copy during which
+	// it did is of no single moment, and is made again.
+	for range 100 {
+		before := d.files()
+		path := filepath.Join(d.t.TempDir(), "data")
+		err := copyDirectory(d.path, path)
+		if slices.Equal(before, d.files()) {
+			d.path = path
+			return err
+		}
 	}
-	d.path = path
-	return nil
+	return errors.New("the directory never stood still")
+}
+
+// files describes what lies in the log, by name and length.
+func (d *directory) files() []string {
+	entries, err := os.ReadDir(filepath.Join(d.path, "log"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			list = append(list, err.Error()) // Removed just now.
+			continue
+		}
+		list = append(list, fmt.Sprint(e.Name(), info.Size()))
+	}
+	return list
 }
 
 func copyDirectory(from, to string) error {

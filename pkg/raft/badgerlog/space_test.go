@@ -36,7 +36,7 @@ func keysOf(t *testing.T, l *Log) (records, headVersions int) {
 func TestDeadRecordsAreDeletedAndTheDirectoryStaysSmall(t *testing.T) {
 	l := openSmall(t, Options{})
 	const (
-		cycles    = 40
+		cycles    = 80
 		perCycle  = 2000
 		perWrite  = 50
 		entrySize = 2 << 10
@@ -74,9 +74,10 @@ func TestDeadRecordsAreDeletedAndTheDirectoryStaysSmall(t *testing.T) {
 	if records != living+int(s.Dead) {
 		t.Errorf("%d records lie in Badger, of %d living and %d dead entries", records, living, s.Dead)
 	}
-	// Of 160 MiB, at most two cycles are living. Tables of 8 MiB, of which a
-	// few wait to be merged, make up the rest.
-	if peak > 80<<20 {
+	// Of 320 MiB, two cycles of 4 MiB are living. The rest are tables of 8 MiB:
+	// Badger makes writes wait when six of the first level are not merged yet,
+	// and merging needs as much again for a while.
+	if peak > 160<<20 {
 		t.Errorf("the log took up to %d bytes", peak)
 	}
 	if heads >= cycles*perCycle/perWrite {

@@ -28,11 +28,13 @@
 //
 // # Promises
 //
-// Messages of one connection arrive in the order in which they were sent, each
-// at most once, intact, and from the member that they name. They may be lost at
-// any time, and those of different connections overtake each other. Send never
-// blocks. Every queue, frame, handshake, wait and number of connections has a
-// limit. Close waits for everything that was started.
+// Messages of one connection arrive in the order in which they were sent,
+// intact, and from the member that they name. Each is written once: what a
+// broken connection may have lost is never sent again, so that a proposal can't
+// be delivered twice. Messages may be lost at any time, and those of different
+// connections overtake each other. Send never blocks. Every queue, frame,
+// handshake, wait and number of connections has a limit. Close waits for
+// everything that was started.
 //
 // The package never looks into what a message means beyond its kind, never
 // stores anything, and never decides who is a member: a leader may be unknown

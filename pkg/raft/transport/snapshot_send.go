@@ -20,14 +20,15 @@ var errUnreadable = errors.New("can't read snapshot")
 
 // SendSnapshot streams the snapshot that open returns to m.To, then delivers m
 // there, with the description of that very snapshot in place of its own. It
-// returns at once. done is called exactly once, with nil when the receiver has
-// stored the snapshot; it must return quickly, and runs on a goroutine of the
-// transport, or on the caller's when the transport is closed. Only one
+// returns at once. done is called exactly once, on another goroutine, with nil
+// when the receiver has stored the snapshot; it must return quickly. Only one
 // snapshot at a time goes to a member: another one is refused with ErrBusy.
 func (t *Transport) SendSnapshot(m raft.Message, open func() (raft.SnapshotMeta, io.ReadCloser, error), done func(error)) {
 	started := t.start(func() { done(t.sendSnapshot(m, open)) })
 	if !started {
-		done(ErrClosed)
+		// Close is over or about to be, so nobody waits for this one; still the
+		// caller, which may be the one that done reports to, must not wait.
+		go done(ErrClosed)
 	}
 }
 

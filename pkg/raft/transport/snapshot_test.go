@@ -336,6 +336,12 @@ func TestCloseEndsSnapshotsOnBothSides(t *testing.T) {
 		t.Error("the receiver took it for whole")
 	}
 	late := ship(a, b, bytes.NewReader(nil))
+	// Were done called by the caller, this unbuffered channel would be stuck.
+	same := make(chan error)
+	a.SendSnapshot(late.message, nil, func(err error) { same <- err })
+	if err := await(t, same); !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("after Close: %v, want ErrClosed", err)
+	}
 	if err := await(t, late.done); !errors.Is(err, transport.ErrClosed) {
 		t.Errorf("after Close: %v, want ErrClosed", err)
 	}

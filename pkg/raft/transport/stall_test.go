@@ -99,10 +99,11 @@ func TestWhatWaitsForAnUnreachablePeerIsDropped(t *testing.T) {
 		}
 	})
 	b := start(t, d, 2, nil)
-	for i := range uint64(10) {
+	a.Send([]raft.Message{heartbeat(a, b, 1)})
+	eventually(t, "it is dialled", func() bool { return dials.Load() == 1 })
+	for i := range uint64(9) {
 		a.Send([]raft.Message{heartbeat(a, b, i)})
 	}
-	eventually(t, "it is dialled", func() bool { return dials.Load() == 1 })
 	close(release)
 	eventually(t, "all are dropped", func() bool { return a.peer(2).DroppedUnreachable == 10 })
 	if n := dials.Load(); n != 1 {

@@ -1,0 +1,72 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/conclave-dev/conclave/internal/httpapi"
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// documentedStatuses are all that the API may answer with, whatever it is sent.
+var documentedStatuses = []int{200, 201, 204, 304, 400, 404, 405, 412, 413, 415, 421, 429, 503, 504, 507}
+
+// FuzzRequest sends arbitrary bytes as the head of a request. Whatever net/http
+// takes for a request must get a documented answer, and a key that was written
+// must be there to read under the same path.
+func FuzzRequest(f *testing.F) {
+	for _, c := range slices.Concat(successes(), refusals()) {
+		f.Add(c.method+" "+c.target+" HTTP/1.1\r\nHost: localhost\r\n"+strings.Join(c.header, "\r\n"), c.body[:min(len(c.body), 100)])
+	}
+	f.Add("PUT http://localhost/v1/kv/pay/a HTTP/1.1\r\nHost: x", "v")
+	f.Add("OPTIONS * HTTP/1.1\r\nHost: localhost", "")
+	f.Add("CONNECT localhost:80 HTTP/1.1\r\nHost: localhost", "")
+	f.Fuzz(func(t *testing.T, head, body string) {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.TrimRight(head, "\r\n") + "\r\n\r\n")))
+		if err != nil || strings.Contains(head, "wait") || strings.Contains(head, "session") {
+			return // not a request, or one that may take its time
+		}
+		fresh := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(body))
+		r.Body, r.ContentLength = fresh.Body, fresh.ContentLength
+		a := fuzzAPI(t)
+		w := httptest.NewRecorder()
+		a.handler.ServeHTTP(w, r)
+		if !slices.Contains(documentedStatuses, w.Code) {
+			t.Fatalf("%q: undocumented status %d: %s", head, w.Code, w.Body)
+		}
+		if w.Code >= 400 && (!json.Valid(w.Body.Bytes()) || w.Header().Get("Content-Type") != "application/problem+json") {
+			t.Fatalf("%q: status %d without a problem: %q", head, w.Code, w.Body)
+		}
+		if r.Method == http.MethodPut && w.Code < 300 {
+			again := r.Clone(context.Background())
+			again.Method, again.URL.RawQuery, again.Header, again.Body, again.ContentLength = http.MethodGet, "", nil, http.NoBody, 0
+			read := httptest.NewRecorder()
+			a.handler.ServeHTTP(read, again)
+			if read.Code != 200 || read.Body.String() != body || read.Header().Get("Etag") != w.Header().Get("Etag") {
+				t.Fatalf("%q: %q was written and %d %q is read", head, body, read.Code, read.Body)
+			}
+		}
+	})
+}
+
+// fuzzAPI returns an API whose store has one key. It delivers no changes, so
+// nothing has to be stopped.
+func fuzzAPI(t *testing.T) *api {
+	state := config.NewState()
+	a := &api{t: t, fake: &fakeReplicator{state: state}}
+	var err error
+	if a.store, err = config.NewStore(state, a.fake, config.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if a.handler, err = httpapi.New(httpapi.Options{Store: a.store, Cluster: fakeStatus{}}); err != nil {
+		t.Fatal(err)
+	}
+	a.put("a", "1")
+	return a
+}

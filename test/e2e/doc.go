@@ -1,0 +1,7 @@
+// Package e2e tests the project as its users run it: real programs, real disks,
+// real networks, seen through HTTP alone. It holds nothing but tests.
+//
+// The process_ tests run clusters of node processes on this machine, kill, pause
+// and cut them off under load, and judge what sixteen clients saw. They need
+// Linux, and root where a network is cut.
+package e2e

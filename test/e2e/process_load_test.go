@@ -1,0 +1,133 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// clients is how many clients use a cluster at the same time.
+const clients = 16
+
+// hotKeys is how many keys they share, so that they get into each other's way.
+const hotKeys = 5
+
+// A load is sixteen clients that use a cluster until they are told to stop, each
+// one thing at a time at any member.
+type load struct {
+	t       testing.TB
+	cluster *cluster
+	record  *record
+	// timeout is how long a client waits for an answer.
+	timeout time.Duration
+	// era is a part of the keys' names. A key that no longer gets operations keeps
+	// what it holds, and its history short enough to be judged.
+	era atomic.Int64
+
+	stop context.CancelFunc
+	all  sync.WaitGroup
+}
+
+// startLoad starts the clients.
+func startLoad(t testing.TB, c *cluster, timeout time.Duration) *load {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &load{t: t, cluster: c, record: newRecord(), timeout: timeout, stop: stop}
+	for i := range clients {
+		l.all.Go(func() { l.work(ctx, i) })
+	}
+	t.Cleanup(l.end)
+	return l
+}
+
+// end stops the clients and waits for them. It may be called again.
+func (l *load) end() {
+	l.stop()
+	l.all.Wait()
+}
+
+// work is one client's life.
+func (l *load) work(ctx context.Context, client int) {
+	seen := map[string]operation{} // what it last saw of each key
+	for sequence := 0; ctx.Err() == nil; sequence++ {
+		key := fmt.Sprintf("era%d/key%d", l.era.Load(), rand.N(hotKeys))
+		o := choose(seen[key])
+		o.client, o.key = client, key
+		if o.verb == verbPut || o.verb == verbSwap {
+			o.value = fmt.Sprintf("%d.%d", client, sequence)
+		}
+		if o, ok := l.record.play(l.cluster, l.cluster.random(), o, l.timeout); ok && o.effect != effectUnknown {
+			seen[key] = o
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(rand.N(10 * time.Millisecond)): // leave the members some of the processor
+		}
+	}
+}
+
+// choose returns what to do next with a key of which last was seen.
+func choose(last operation) operation {
+	switch dice := rand.N(100); {
+	case dice < 35:
+		return operation{verb: verbGet}
+	case dice < 65:
+		return operation{verb: verbPut}
+	case dice < 75:
+		return operation{verb: verbDelete}
+	case last.effect == effectDone && last.verb != verbDelete:
+		return operation{verb: verbSwap, demand: last.revision, demanded: last.value}
+	default:
+		return operation{verb: verbSwap}
+	}
+}
+
+// awaitWrites waits until this many more writes have been acknowledged.
+func (l *load) awaitWrites(more int) {
+	l.t.Helper()
+	target := l.record.count() + more
+	await(l.t, fmt.Sprintf("%d more writes are acknowledged", more), func() error {
+		for _, n := range l.cluster.nodes {
+			if n.process() != nil {
+				if err := n.alive(); err != nil {
+					l.t.Fatal(err)
+				}
+			}
+		}
+		if count := l.record.count(); count < target {
+			return fmt.Errorf("%d are missing", target-count)
+		}
+		return nil
+	})
+}
+
+// finish ends the load, waits until the members agree, compares what each of them
+// holds, key by key, and judges the history with these last reads in it.
+func (l *load) finish(t *testing.T) {
+	t.Helper()
+	l.end()
+	c := l.cluster
+	for _, n := range c.nodes {
+		c.awaitPut(n, "finish", "by "+n.name) // The member takes part, and has no write under way.
+	}
+	c.awaitAgreement()
+	for _, key := range l.record.keys() {
+		read, ok := l.record.play(c, c.random(), operation{client: clients, verb: verbGet, key: key}, patience)
+		if !ok {
+			t.Errorf("the last read of %s was not answered", key)
+		}
+		for _, n := range c.nodes {
+			a := c.local(n, key)
+			if held := a.etag; a.status != 200 && a.status != 404 || held != read.revision || a.status == 200 && a.value != read.value {
+				t.Errorf("node %s differs: it has %v, and a linear read has %v", n.name, a, read)
+			}
+		}
+	}
+	t.Log(l.record.figures())
+	l.record.check(t)
+}

@@ -144,6 +144,7 @@ func (n *node) run(ctx context.Context, ports *ports) error {
 func (n *node) drain(serving context.Context) {
 	n.ready.stop()
 	n.clients.Drain()
+	n.handOver(serving)
 	if n.options.DrainPeriod == 0 {
 		return
 	}
@@ -151,6 +152,23 @@ func (n *node) drain(serving context.Context) {
 	select {
 	case <-time.After(n.options.DrainPeriod):
 	case <-serving.Done():
+	}
+}
+
+// handOverTimeout bounds the wait for another leader before a stop.
+const handOverTimeout = 2 * time.Second
+
+// handOver makes another node lead if this one does, so that a stop that was
+// asked for costs no election timeout.
+func (n *node) handOver(serving context.Context) {
+	running := n.replicator.replica.Load()
+	if running == nil || running.Leader() != n.self.ID {
+		return
+	}
+	ctx, cancel := context.WithTimeout(serving, handOverTimeout)
+	defer cancel()
+	if err := running.TransferLeadership(ctx, raft.NoMember); err != nil {
+		n.options.Logger.Info("leadership was not handed over before the stop", "error", err)
 	}
 }
 

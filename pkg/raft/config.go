@@ -16,6 +16,8 @@ type Random interface {
 type Config struct {
 	// ID is the member's own ID. Required.
 	ID MemberID
+	// Boot was drawn at random for this start of the member. Required.
+	Boot uint64
 	// Random is the source of election jitter. Required.
 	Random Random
 	// Log reads entries that have left memory. Required.
@@ -87,6 +89,7 @@ func (c Config) Validate() error {
 		}
 	}
 	demand(c.ID != NoMember, "ID is missing")
+	demand(c.Boot != 0, "Boot is missing")
 	demand(c.Random != nil, "Random is missing")
 	demand(c.Log != nil, "Log is missing")
 	demand(c.HeartbeatTicks > 0, "HeartbeatTicks %d is not positive", c.HeartbeatTicks)

@@ -8,9 +8,19 @@ func (r *Raft) resetElectionTimer() {
 }
 
 // mayCampaign tells whether the member may stand for election: it must vote in
-// the active configuration.
+// the active configuration, or in a former one that may still count because what
+// came after it is not known to be committed. A leader that appended its own
+// removal and lost its office may hold the only complete log (thesis, 4.2.2).
 func (r *Raft) mayCampaign() bool {
-	return r.membership().IsVoter(r.id)
+	for n := len(r.memberships) - 1; n >= 0; n-- {
+		if r.memberships[n].Membership.IsVoter(r.id) {
+			return true
+		}
+		if r.memberships[n].Index <= r.log.committed {
+			return false
+		}
+	}
+	return false
 }
 
 // leaderAlive tells whether a leader was heard within the minimum election
@@ -29,34 +39,38 @@ func (r *Raft) startPreVote() {
 	r.ballots = make([]ballot, len(r.membership().Members))
 	r.castBallot(r.id, true)
 	if r.countBallots() != outcomeWon {
-		r.askForVotes(KindPreVote, r.term+1)
+		r.askForVotes(KindPreVote, r.term+1, false)
 		return
 	}
-	r.startElection()
+	r.startElection(false)
 }
 
 // startElection enters the next term as a candidate (section 5.2). The vote
 // for itself counts once it is on disk, and the requests go out only then:
 // they vouch for a log that must survive a crash, or a late grant could elect
-// the member after it has lost the log's end.
-func (r *Raft) startElection() {
+// the member after it has lost the log's end. A handed-over election says so,
+// which lets it pass while the old leader is alive.
+func (r *Raft) startElection(handedOver bool) {
 	r.term++
 	r.vote = r.id
 	r.role = Candidate
 	r.leader = NoMember
 	r.resetElectionTimer()
 	r.ballots = make([]ballot, len(r.membership().Members))
-	r.askForVotes(KindRequestVote, r.term)
+	r.askForVotes(KindRequestVote, r.term, handedOver)
 }
 
 // askForVotes sends a vote request to every other voter.
-func (r *Raft) askForVotes(kind MessageKind, term Term) {
+func (r *Raft) askForVotes(kind MessageKind, term Term, handedOver bool) {
 	membership := r.membership()
 	for _, member := range membership.Members {
 		if member.ID == r.id || !membership.IsVoter(member.ID) {
 			continue
 		}
-		m := Message{Kind: kind, To: member.ID, Term: term, LogIndex: r.log.last, LogTerm: r.log.lastTerm()}
+		m := Message{
+			Kind: kind, To: member.ID, Term: term, Transfer: handedOver,
+			LogIndex: r.log.last, LogTerm: r.log.lastTerm(),
+		}
 		if kind == KindPreVote {
 			r.send(m)
 		} else {
@@ -158,7 +172,7 @@ func (r *Raft) actOnBallots() {
 		r.becomeFollower(r.term, NoMember)
 	case outcomeWon:
 		if r.role == PreCandidate {
-			r.startElection()
+			r.startElection(false)
 		} else {
 			r.becomeLeader()
 		}
@@ -186,6 +200,8 @@ func (r *Raft) tickLeader() {
 	for i := range r.followers {
 		r.followers[i].contactTicks++
 	}
+	r.dropLeavers()
+	r.tickTransfer()
 	if !r.quorumHeard() {
 		r.becomeFollower(r.term, NoMember)
 		return

@@ -49,10 +49,13 @@ func (m *Membership) Validate() error {
 		if i > 0 && m.Members[i-1].ID >= member.ID {
 			return fmt.Errorf("membership: members are not sorted by ID at %s", member.ID)
 		}
-		if names[member.Name] && !m.IsJoint() {
-			return fmt.Errorf("membership: two members are named %q", member.Name)
+		// While a member is replaced, the one that comes shares its name.
+		if slices.Contains(m.Voters, member.ID) {
+			if names[member.Name] {
+				return fmt.Errorf("membership: two voters are named %q", member.Name)
+			}
+			names[member.Name] = true
 		}
-		names[member.Name] = true
 		if !m.IsVoter(member.ID) && !slices.Contains(m.Learners, member.ID) {
 			return fmt.Errorf("membership: member %s (%s) has no role", member.ID, member.Name)
 		}

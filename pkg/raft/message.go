@@ -1,5 +1,7 @@
 package raft
 
+import "fmt"
+
 // MessageKind says which rule a message belongs to. Names are those of the
 // Raft paper where it has one.
 type MessageKind uint8
@@ -43,6 +45,9 @@ const (
 	// KindReadIndexReply answers: LogIndex is the index to be applied before
 	// reading, or Reject with Reason.
 	KindReadIndexReply MessageKind = 13
+	// KindTimeoutNow asks a member to stand for election at once, because its
+	// leader hands over (thesis, section 3.10).
+	KindTimeoutNow MessageKind = 14
 )
 
 // Message is what members say to each other. Which fields are used depends on
@@ -70,6 +75,12 @@ type Message struct {
 	Proposals []Proposal
 	Results   []ProposalResult
 	Reads     []RequestID
+
+	// Session numbers, on messages of a leader, its acquaintance with the
+	// receiver, and Boot, on the answers, the answering member's start. An
+	// answer repeats the Session. See sessions.
+	Session uint64
+	Boot    uint64
 }
 
 // Proposal is a command on its way to the leader.
@@ -117,7 +128,57 @@ const (
 	// ReasonNotMember: the member is not part of the configuration, or has no
 	// vote in it.
 	ReasonNotMember Reason = 10
+	// ReasonTransferring: the leader is handing over.
+	ReasonTransferring Reason = 11
+	// ReasonChangePending: a change of the membership is under way.
+	ReasonChangePending Reason = 12
+	// ReasonNotCaughtUp: the member lacks too much of the log.
+	ReasonNotCaughtUp Reason = 13
+	// ReasonNoContact: the member has not been heard lately.
+	ReasonNoContact Reason = 14
+	// ReasonAlreadyMember: the member is part of the configuration, or votes,
+	// already.
+	ReasonAlreadyMember Reason = 15
+	// ReasonLastVoter: without the member nobody would vote.
+	ReasonLastVoter Reason = 16
+	// ReasonTooManyMembers: the configuration is at its limit.
+	ReasonTooManyMembers Reason = 17
+	// ReasonTransferFailed: the member did not take over in time.
+	ReasonTransferFailed Reason = 18
+	// ReasonInvalid: the request itself is wrong.
+	ReasonInvalid Reason = 19
 )
+
+var reasonTexts = [...]string{
+	ReasonNone:           "ok",
+	ReasonNoLeader:       "no leader is known",
+	ReasonNotLeader:      "not the leader",
+	ReasonNotReady:       "the leader's term has no committed entry yet",
+	ReasonOverloaded:     "overloaded",
+	ReasonTooLarge:       "too large",
+	ReasonLeaderAlive:    "a leader is alive",
+	ReasonLogBehind:      "its log is behind",
+	ReasonVoted:          "the vote is given",
+	ReasonOldTerm:        "its term is over",
+	ReasonNotMember:      "not a member",
+	ReasonTransferring:   "the leader is handing over",
+	ReasonChangePending:  "a change of the membership is under way",
+	ReasonNotCaughtUp:    "the member lacks too much of the log",
+	ReasonNoContact:      "the member has not been heard lately",
+	ReasonAlreadyMember:  "a member already",
+	ReasonLastVoter:      "nobody would be left to vote",
+	ReasonTooManyMembers: "too many members",
+	ReasonTransferFailed: "the member did not take over in time",
+	ReasonInvalid:        "the request is invalid",
+}
+
+// String returns the reason in words that complete "refused: ...".
+func (r Reason) String() string {
+	if int(r) < len(reasonTexts) {
+		return reasonTexts[r]
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}
 
 // wellFormed tells whether a message can come from a member that follows the
 // algorithm. Others are dropped, whatever sent them.

@@ -21,7 +21,14 @@ func (s followerState) String() string {
 // progress is what a leader knows of one member (figure 2, nextIndex and
 // matchIndex).
 type progress struct {
-	id    MemberID
+	id MemberID
+	// session numbers this acquaintance, and boot is the member's start that
+	// answered in it, 0 before the first answer. See sessions.
+	session uint64
+	boot    uint64
+	// leavingTicks counts down while a removed member may still learn of it.
+	leavingTicks int
+
 	state followerState
 	// match is the highest index known to be durable there and equal to ours,
 	// next the first one to send.

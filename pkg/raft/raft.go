@@ -55,6 +55,11 @@ type Raft struct {
 	termStart        Index
 	uncommittedBytes int
 	reads            reads
+	transfer         *transfer
+	// sessions counts the leader's acquaintances with members: answers of an
+	// earlier one don't count, be it that the member was removed and added
+	// again since, or that it has restarted and may have lost its log.
+	sessions uint64
 
 	out outbox
 	// failure is the error that ended this member.
@@ -137,6 +142,8 @@ func (r *Raft) Step(m Message) {
 		r.stepFromLeader(&m)
 	case KindAppendEntriesReply, KindHeartbeatReply:
 		r.stepFromFollower(&m)
+	case KindTimeoutNow:
+		r.handleTimeoutNow(&m)
 	}
 }
 
@@ -172,7 +179,7 @@ func (r *Raft) stepClient(m *Message) {
 // is (section 5.1). This also frees a candidate whose term ran ahead of a
 // leader that it can't depose: its answer makes that leader step down.
 func (r *Raft) answerOldTerm(m *Message) {
-	reply := Message{To: m.From, Reject: true, Reason: ReasonOldTerm}
+	reply := Message{To: m.From, Reject: true, Reason: ReasonOldTerm, Session: m.Session, Boot: r.config.Boot}
 	switch m.Kind {
 	case KindPreVote:
 		reply.Kind = KindPreVoteReply
@@ -235,13 +242,15 @@ func (r *Raft) stepFromLeader(m *Message) {
 
 // becomeFollower enters a term, or stays in it, without leading it.
 func (r *Raft) becomeFollower(term Term, leader MemberID) {
-	assert(term >= r.term, "term goes back from %d to %d", r.term, term)
+	before := r.term
+	assert(term >= before, "term goes back from %d to %d", before, term)
 	if term > r.term {
 		r.term = term
 		r.vote = NoMember
 	}
 	if r.role == Leader {
 		r.dropReads()
+		r.endTransfer(term > before)
 	}
 	r.role = Follower
 	r.leader = leader

@@ -1,6 +1,9 @@
 package raft
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // appendEntry adds an entry of the leader's own to its log.
 func (r *Raft) appendEntry(e Entry) Entry {
@@ -40,19 +43,58 @@ func (r *Raft) truncateLog(from Index) {
 }
 
 // trackMembers makes the leader's view of followers match the active
-// configuration; members that stay keep their progress.
+// configuration. Members that stay keep their progress, and those that have gone
+// are told of it for a while.
 func (r *Raft) trackMembers() {
 	old := r.followers
-	r.followers = make([]progress, 0, len(r.membership().Members))
-	for _, member := range r.membership().Members {
-		i := slices.IndexFunc(old, func(p progress) bool { return p.id == member.ID })
+	membership := r.membership()
+	r.followers = make([]progress, 0, len(membership.Members))
+	for _, member := range membership.Members {
+		i := slices.IndexFunc(old, func(p progress) bool { return p.id == member.ID && p.leavingTicks == 0 })
 		if i >= 0 {
 			r.followers = append(r.followers, old[i])
 			continue
 		}
 		// A new follower counts as just heard, so that it has time to answer.
-		r.followers = append(r.followers, progress{id: member.ID, next: r.log.last + 1})
+		r.sessions++
+		r.followers = append(r.followers, progress{id: member.ID, session: r.sessions, next: r.log.last + 1})
 	}
+	for _, p := range old {
+		if _, stays := membership.Member(p.id); !stays {
+			if p.leavingTicks == 0 {
+				p.leavingTicks = 2 * r.config.ElectionTicksMax
+			}
+			r.followers = append(r.followers, p)
+		}
+	}
+	slices.SortFunc(r.followers, func(a, b progress) int { return cmp.Compare(a.id, b.id) })
+}
+
+// dropLeavers stops telling removed members of it once they know, or after a
+// while.
+func (r *Raft) dropLeavers() {
+	removedAt := r.memberships[len(r.memberships)-1].Index
+	r.followers = slices.DeleteFunc(r.followers, func(p progress) bool {
+		if p.leavingTicks == 0 {
+			return false
+		}
+		return p.leavingTicks == 1 || p.match >= removedAt && p.toldCommit >= removedAt
+	})
+	for i := range r.followers {
+		if r.followers[i].leavingTicks > 0 {
+			r.followers[i].leavingTicks--
+		}
+	}
+}
+
+// newSession begins a leader's acquaintance with a member anew: nothing that
+// was known of its log holds any more.
+func (r *Raft) newSession(p *progress, boot uint64) {
+	r.sessions++
+	p.session, p.boot = r.sessions, boot
+	p.match, p.ackedRound, p.toldCommit = 0, 0, 0
+	p.probe()
+	p.next = r.log.last + 1
 }
 
 // follower returns the leader's progress of a member, nil for an unknown one.
@@ -103,7 +145,7 @@ func (r *Raft) sendAppend(p *progress) bool {
 		last = entries[i].Index
 	}
 	r.send(Message{
-		Kind: KindAppendEntries, To: p.id,
+		Kind: KindAppendEntries, To: p.id, Session: p.session,
 		LogIndex: prev, LogTerm: prevTerm, Entries: entries, Commit: r.log.committed,
 	})
 	p.sent(last, bytes)
@@ -115,7 +157,7 @@ func (r *Raft) sendAppend(p *progress) bool {
 func (r *Raft) sendSnapshot(p *progress) {
 	assert(r.snapshot.Index >= r.log.base, "log is compacted to %d but the snapshot is at %d", r.log.base, r.snapshot.Index)
 	meta := r.snapshot
-	r.send(Message{Kind: KindInstallSnapshot, To: p.id, Snapshot: &meta})
+	r.send(Message{Kind: KindInstallSnapshot, To: p.id, Session: p.session, Snapshot: &meta})
 	p.snapshot(meta.Index)
 }
 
@@ -157,7 +199,7 @@ func (r *Raft) broadcastHeartbeat() {
 			continue
 		}
 		r.send(Message{
-			Kind: KindHeartbeat, To: p.id,
+			Kind: KindHeartbeat, To: p.id, Session: p.session,
 			Commit: min(p.match, r.log.committed), Round: r.reads.round,
 		})
 	}
@@ -167,13 +209,13 @@ func (r *Raft) broadcastHeartbeat() {
 func (r *Raft) handleAppendEntries(m *Message) {
 	if m.LogIndex < r.log.committed {
 		// What is committed here is what the leader has, so it matches.
-		r.acknowledge(m.From, r.log.committed)
+		r.acknowledge(m, r.log.committed)
 		return
 	}
 	if t, ok := r.log.term(m.LogIndex); !ok || t != m.LogTerm {
 		index, term := r.log.agreement(m.LogIndex, m.LogTerm)
 		r.sendWhenDurable(Message{
-			Kind: KindAppendEntriesReply, To: m.From, Reject: true,
+			Kind: KindAppendEntriesReply, To: m.From, Session: m.Session, Boot: r.config.Boot, Reject: true,
 			RejectedIndex: m.LogIndex, LogIndex: index, LogTerm: term,
 		})
 		return
@@ -193,20 +235,22 @@ func (r *Raft) handleAppendEntries(m *Message) {
 	// Not beyond what this message has verified: a longer tail may still be
 	// another leader's.
 	r.commitTo(min(m.Commit, last))
-	r.acknowledge(m.From, last)
+	r.acknowledge(m, last)
 }
 
 // acknowledge tells the leader, once the log is durable, that it matches up to
 // an index.
-func (r *Raft) acknowledge(leader MemberID, match Index) {
-	r.sendWhenDurable(Message{Kind: KindAppendEntriesReply, To: leader, LogIndex: match})
+func (r *Raft) acknowledge(m *Message, match Index) {
+	r.sendWhenDurable(Message{
+		Kind: KindAppendEntriesReply, To: m.From, Session: m.Session, Boot: r.config.Boot, LogIndex: match,
+	})
 }
 
 // handleHeartbeat takes the commit index and answers at once: the answer
 // vouches for the term, not for the log.
 func (r *Raft) handleHeartbeat(m *Message) {
 	r.commitTo(min(m.Commit, r.log.last))
-	r.send(Message{Kind: KindHeartbeatReply, To: m.From, Round: m.Round})
+	r.send(Message{Kind: KindHeartbeatReply, To: m.From, Session: m.Session, Boot: r.config.Boot, Round: m.Round})
 }
 
 // handleInstallSnapshot replaces the log by a snapshot that has arrived
@@ -214,12 +258,12 @@ func (r *Raft) handleHeartbeat(m *Message) {
 func (r *Raft) handleInstallSnapshot(m *Message) {
 	meta := m.Snapshot
 	if meta.Index <= r.log.committed {
-		r.acknowledge(m.From, r.log.committed)
+		r.acknowledge(m, r.log.committed)
 		return
 	}
 	if t, ok := r.log.term(meta.Index); ok && t == meta.Term {
 		r.commitTo(meta.Index)
-		r.acknowledge(m.From, meta.Index)
+		r.acknowledge(m, meta.Index)
 		return
 	}
 	r.log.reset(meta.Index, meta.Term)
@@ -230,16 +274,22 @@ func (r *Raft) handleInstallSnapshot(m *Message) {
 		r.out.pending[w].last = 0
 	}
 	r.out.install, r.out.applying = meta, nil
-	r.acknowledge(m.From, meta.Index)
+	r.acknowledge(m, meta.Index)
 }
 
 // stepFromFollower handles a follower's answers on the leader.
 func (r *Raft) stepFromFollower(m *Message) {
 	p := r.follower(m.From)
-	if r.role != Leader || p == nil {
+	if r.role != Leader || p == nil || m.Session != p.session {
 		return
 	}
 	p.contactTicks = 0
+	if p.boot != m.Boot && p.boot != 0 {
+		r.newSession(p, m.Boot)
+		r.sendAppends(p)
+		return
+	}
+	p.boot = m.Boot
 	switch {
 	case m.Kind == KindHeartbeatReply:
 		r.handleHeartbeatReply(p, m)
@@ -302,7 +352,11 @@ func (r *Raft) handleAcknowledgement(p *progress, m *Message) {
 	if p.match > before {
 		r.advanceCommit()
 	}
+	if r.role != Leader {
+		return
+	}
 	r.sendAppends(p)
+	r.continueTransfer()
 }
 
 // advanceCommit commits what a majority has durable, but only through an entry
@@ -325,6 +379,7 @@ func (r *Raft) advanceCommit() {
 	}
 	r.commitTo(index)
 	r.out.announceCommit = true
+	r.continueChange()
 }
 
 // commitTo marks the log as committed up to an index.
@@ -378,6 +433,8 @@ func (r *Raft) appendProposals(proposals []Proposal) []ProposalResult {
 		switch {
 		case r.role != Leader:
 			results[i].Reason = ReasonNotLeader
+		case r.transfer != nil:
+			results[i].Reason = ReasonTransferring
 		case len(p.Data) > r.config.MaxCommandBytes:
 			results[i].Reason = ReasonTooLarge
 		case r.uncommittedBytes > 0 && r.uncommittedBytes+len(p.Data) > r.config.MaxUncommittedBytes:

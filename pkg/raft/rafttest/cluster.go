@@ -25,8 +25,9 @@ type Cluster struct {
 	// quiet kinds travel without being written about.
 	quiet  map[raft.MessageKind]bool
 	millis int
-	// clients counts proposals, to give each an ID.
+	// clients counts proposals, to give each an ID, and boots the starts of nodes.
 	clients uint64
+	boots   uint64
 }
 
 // node is one member: a core, its disk and its state machine, a register per
@@ -99,7 +100,8 @@ func (c *Cluster) Start(name string) error {
 	if n.core != nil {
 		return fmt.Errorf("%s runs already", name)
 	}
-	n.core, err = raft.New(raft.Config{ID: n.id, Random: n.random, Log: n.disk}, n.disk.state())
+	c.boots++
+	n.core, err = raft.New(raft.Config{ID: n.id, Boot: c.boots, Random: n.random, Log: n.disk}, n.disk.state())
 	if err != nil {
 		return err
 	}
@@ -210,7 +212,7 @@ func (c *Cluster) Process(n *node) (bool, error) {
 		c.placed(n, result)
 	}
 	for _, read := range ready.Reads {
-		c.say("%s may read at index %d: %s", n.name, read.Index, reasonText(read.Reason))
+		c.say("%s may read at index %d: %s", n.name, read.Index, read.Reason)
 	}
 	c.noteRole(n)
 	return true, nil
@@ -267,7 +269,7 @@ func (c *Cluster) placed(n *node, result raft.ProposalResult) {
 	}
 	w := &n.waiting[i]
 	if result.Reason != raft.ReasonNone {
-		c.say("%s answers %s: refused, %s", n.name, w.client, reasonText(result.Reason))
+		c.say("%s answers %s: refused, %s", n.name, w.client, result.Reason)
 		n.waiting = slices.Delete(n.waiting, i, i+1)
 		return
 	}

@@ -47,7 +47,7 @@ func messageText(m *raft.Message) string {
 		var results []string
 		for _, r := range m.Results {
 			if r.Reason != raft.ReasonNone {
-				results = append(results, "refused, "+reasonText(r.Reason))
+				results = append(results, "refused, "+r.Reason.String())
 			} else {
 				results = append(results, "it is entry "+at(r.Index, r.Term))
 			}
@@ -56,7 +56,9 @@ func messageText(m *raft.Message) string {
 	case raft.KindReadIndex:
 		return "asks for a read barrier"
 	case raft.KindReadIndexReply:
-		return fmt.Sprintf("read barrier at %d: %s", m.LogIndex, reasonText(m.Reason))
+		return fmt.Sprintf("read barrier at %d: %s", m.LogIndex, m.Reason.String())
+	case raft.KindTimeoutNow:
+		return fmt.Sprintf("TimeoutNow in term %d", m.Term)
 	case raft.KindInstallSnapshot:
 		return fmt.Sprintf("InstallSnapshot of %s", at(m.Snapshot.Index, m.Snapshot.Term))
 	default:
@@ -69,36 +71,9 @@ func at(i raft.Index, t raft.Term) string { return fmt.Sprintf("%d/t%d", i, t) }
 
 func granted(m *raft.Message) string {
 	if m.Reject {
-		return "refused (" + reasonText(m.Reason) + ")"
+		return "refused (" + m.Reason.String() + ")"
 	}
 	return "granted"
-}
-
-func reasonText(r raft.Reason) string {
-	switch r {
-	case raft.ReasonNone:
-		return "ok"
-	case raft.ReasonNoLeader:
-		return "no leader is known"
-	case raft.ReasonNotLeader:
-		return "not the leader"
-	case raft.ReasonNotReady:
-		return "the leader's term has no committed entry yet"
-	case raft.ReasonOverloaded:
-		return "overloaded"
-	case raft.ReasonTooLarge:
-		return "too large"
-	case raft.ReasonLeaderAlive:
-		return "a leader is alive"
-	case raft.ReasonLogBehind:
-		return "its log is behind"
-	case raft.ReasonVoted:
-		return "the vote is given"
-	case raft.ReasonOldTerm:
-		return "its term is over"
-	default:
-		return fmt.Sprintf("reason %d", r)
-	}
 }
 
 // entriesText lists entries, or says that there are none.

@@ -31,6 +31,10 @@ type world struct {
 	acked     raft.Index
 	proposals map[string]*outcome
 	sequence  uint64
+	orders    map[raft.RequestID]bool
+	changes   orderCount
+	// changing worlds change their membership as they go.
+	changing bool
 }
 
 // outcome is what a caller was told about its proposal, and how often it was
@@ -64,16 +68,22 @@ func newWorld(t *testing.T, seed uint64, size int) *world {
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]int]bool{},
 		leaders: map[raft.Term]raft.MemberID{}, applied: map[raft.Index]string{},
-		proposals: map[string]*outcome{},
+		proposals: map[string]*outcome{}, orders: map[raft.RequestID]bool{},
 	}
 	var members []raft.Member
-	for i := range size {
+	for i := range size + spares {
 		id := raft.MemberID(i + 1)
-		members = append(members, raft.Member{ID: id, Name: fmt.Sprintf("n%d", i), Address: "x:1"})
 		w.nodes = append(w.nodes, &member{index: i, id: id, disk: rafttest.NewMemoryDisk()})
+		if i < size {
+			members = append(members, w.nodes[i].member())
+		}
 	}
 	first := raft.NewMembership(members...)
-	for _, n := range w.nodes {
+	for i, n := range w.nodes {
+		if i >= size {
+			w.start(n)
+			continue
+		}
 		w.open(n)
 		must(t, n.storage.Save(&raft.Write{Entries: []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: &first}}}))
 		must(t, n.disk.Crash())
@@ -81,6 +91,17 @@ func newWorld(t *testing.T, seed uint64, size int) *world {
 	}
 	return w
 }
+
+// spares is how many nodes begin outside the cluster, with nothing on disk.
+const spares = 2
+
+// member is how a node stands in the membership.
+func (n *member) member() raft.Member {
+	return raft.Member{ID: n.id, Name: fmt.Sprintf("n%d", n.index), Address: "x:1"}
+}
+
+// orders counts what was asked about the membership, for the tests of tests.
+type orderCount struct{ asked, done int }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -158,6 +179,13 @@ func (w *world) act(n *member) {
 
 // answered checks what a caller is told.
 func (w *world) answered(n *member, a replica.Answer) {
+	if w.orders[a.ID] {
+		delete(w.orders, a.ID)
+		if a.Err == nil {
+			w.changes.done++
+		}
+		return
+	}
 	if after, ok := n.reads[a.ID]; ok {
 		delete(n.reads, a.ID)
 		if a.Err == nil && a.Index < after {
@@ -281,6 +309,35 @@ func (w *world) deliver(i int, keep bool) {
 	if !lost {
 		to.loop.Handle(replica.Received{Message: m})
 	}
+}
+
+// order asks a node, mostly a leader, for a random change of the membership that
+// is possible as far as it knows, or to hand over.
+func (w *world) order(n *member) {
+	for _, other := range w.nodes {
+		if other.loop != nil && other.loop.Status().Role == raft.Leader && w.random.IntN(5) > 0 {
+			n = other
+		}
+	}
+	w.sequence++
+	id := raft.RequestID{Boot: n.boot, Sequence: 1<<63 | w.sequence}
+	w.orders[id] = true
+	w.changes.asked++
+	about := w.nodes[w.random.IntN(len(w.nodes))]
+	active := n.loop.Membership().Membership
+	change := raft.Change{Member: about.member()}
+	switch _, known := active.Member(about.id); {
+	case !known:
+		change.Kind = raft.AddLearner
+	case !active.IsVoter(about.id) && w.random.IntN(4) > 0:
+		change.Kind = raft.Promote
+	case active.IsVoter(about.id) && w.random.IntN(2) > 0:
+		n.loop.Handle(replica.TransferAsked{ID: id, To: about.id})
+		return
+	default:
+		change.Kind = raft.Remove
+	}
+	n.loop.Handle(replica.ChangeAsked{ID: id, Change: change})
 }
 
 func (w *world) propose(n *member) string {

@@ -1,6 +1,10 @@
 package replica
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/conclave-dev/conclave/pkg/raft"
+)
 
 // The errors of requests. All but ErrOutcomeUnknown mean that a proposal
 // certainly has not taken effect and never will.
@@ -20,3 +24,9 @@ var (
 	// ErrOutcomeUnknown: the proposal may take effect, now or later, or not.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
+
+// RefusedError tells why a change of the membership or a transfer was refused.
+// Nothing has changed.
+type RefusedError struct{ Reason raft.Reason }
+
+func (e *RefusedError) Error() string { return "refused: " + e.Reason.String() }

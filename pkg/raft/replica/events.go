@@ -25,6 +25,21 @@ type Proposed struct {
 // with its ID.
 type ReadAsked struct{ ID raft.RequestID }
 
+// ChangeAsked is a caller's wish to change the membership; this member must lead.
+// It is answered by an Answer with its ID when the change is complete.
+type ChangeAsked struct {
+	ID     raft.RequestID
+	Change raft.Change
+}
+
+// TransferAsked is a caller's wish that this leader hands over, to a member or
+// with raft.NoMember to the best prepared. It is answered by an Answer with its
+// ID.
+type TransferAsked struct {
+	ID raft.RequestID
+	To raft.MemberID
+}
+
 // Cancelled tells that the caller of a request waits no longer. The request is
 // answered at once.
 type Cancelled struct{ ID raft.RequestID }
@@ -65,6 +80,8 @@ func (Tick) event()          {}
 func (Received) event()      {}
 func (Proposed) event()      {}
 func (ReadAsked) event()     {}
+func (ChangeAsked) event()   {}
+func (TransferAsked) event() {}
 func (Cancelled) event()     {}
 func (Saved) event()         {}
 func (Applied) event()       {}

@@ -14,6 +14,7 @@ type Loop struct {
 
 	proposals proposals
 	readers   readers
+	orders    orders
 	snapshots snapshots
 
 	// sequence numbers what the loop asks of the core.
@@ -33,6 +34,7 @@ type Loop struct {
 // NewLoop returns a loop that continues from what the storage held.
 func NewLoop(o LoopOptions) (*Loop, error) {
 	o = o.withDefaults()
+	o.Core.Boot = o.Boot
 	core, err := raft.New(o.Core, o.State)
 	if err != nil {
 		return nil, err
@@ -47,6 +49,7 @@ func NewLoop(o LoopOptions) (*Loop, error) {
 		core:            core,
 		proposals:       newProposals(),
 		readers:         readers{byID: map[raft.RequestID]*reader{}},
+		orders:          orders{byID: map[raft.RequestID]*order{}},
 		snapshots:       snapshots{index: o.State.Snapshot.Index},
 		applied:         o.State.Snapshot.Index,
 	}, nil
@@ -66,6 +69,10 @@ func (l *Loop) Handle(event Event) {
 		l.propose(e)
 	case ReadAsked:
 		l.askRead(e)
+	case ChangeAsked:
+		l.askChange(e)
+	case TransferAsked:
+		l.askTransfer(e)
 	case Cancelled:
 		l.cancel(e.ID)
 	case Saved:
@@ -88,6 +95,9 @@ func (l *Loop) cancel(id raft.RequestID) {
 	if one := l.readers.byID[id]; one != nil {
 		l.cancelRead(one)
 	}
+	if o := l.orders.byID[id]; o != nil {
+		l.cancelOrder(o)
+	}
 }
 
 // appliedWork takes the word of the state machine that a step is done.
@@ -100,6 +110,7 @@ func (l *Loop) appliedWork(e Applied) {
 		l.applied = e.Work.Entries[n-1].Index
 		l.snapshots.applied(e.Work.Entries)
 		l.settleApplied(e.Work.Entries, e.Results)
+		l.settleChange(e.Work.Entries)
 	}
 	l.core.Applied(l.applied)
 	l.releaseReads()

@@ -57,7 +57,9 @@ func (l *Loop) carry(ready raft.Ready) {
 		l.applying = append(l.applying, ApplyWork{Entries: ready.Committed})
 	}
 	for _, result := range ready.Results {
-		l.place(result)
+		if !l.resolveOrder(result) {
+			l.place(result)
+		}
 	}
 	for _, result := range ready.Reads {
 		l.resolveRead(result)
@@ -113,6 +115,9 @@ func (l *Loop) Abandon() []Answer {
 	}
 	for _, id := range inOrder(l.readers.byID) {
 		l.finishRead(l.readers.byID[id], Answer{Err: ErrStopping})
+	}
+	for _, id := range inOrder(l.orders.byID) {
+		l.finishOrder(l.orders.byID[id], Answer{Err: ErrOutcomeUnknown})
 	}
 	answers := l.effects.Answers
 	l.effects.Answers = nil

@@ -137,6 +137,21 @@ func (r *Replica) ReadBarrier(ctx context.Context) (raft.Index, error) {
 	return a.Index, a.Err
 }
 
+// ChangeMembership changes the membership through this leader, and returns when
+// the change is complete. A *RefusedError tells that nothing has changed, and why.
+func (r *Replica) ChangeMembership(ctx context.Context, change raft.Change) error {
+	id := r.nextID()
+	return r.ask(ctx, id, ChangeAsked{ID: id, Change: change}, ErrOverloaded).Err
+}
+
+// TransferLeadership makes this leader hand over to a voter, or with
+// raft.NoMember to the one that is best prepared, and returns once it has made
+// way. A *RefusedError tells why it leads on.
+func (r *Replica) TransferLeadership(ctx context.Context, to raft.MemberID) error {
+	id := r.nextID()
+	return r.ask(ctx, id, TransferAsked{ID: id, To: to}, ErrOverloaded).Err
+}
+
 func (r *Replica) nextID() raft.RequestID {
 	// The loop numbers what it asks of the core from 1; callers are far above.
 	return raft.RequestID{Boot: r.boot, Sequence: 1<<63 | r.sequence.Add(1)}

@@ -29,6 +29,8 @@ type message struct {
 	Proposals      []proposalHead
 	Results        []proposalResult
 	Reads          []requestID
+	Session        uint64
+	Boot           uint64
 }
 
 type requestID struct {
@@ -94,6 +96,8 @@ func newMessage(m *raft.Message) message {
 		Reject:        m.Reject,
 		Reason:        m.Reason,
 		Transfer:      m.Transfer,
+		Session:       m.Session,
+		Boot:          m.Boot,
 	}
 	if m.Snapshot != nil {
 		s := newSnapshotMeta(m.Snapshot)
@@ -152,6 +156,8 @@ func (v *message) raft() raft.Message {
 		Reject:        v.Reject,
 		Reason:        v.Reason,
 		Transfer:      v.Transfer,
+		Session:       v.Session,
+		Boot:          v.Boot,
 	}
 	if v.Snapshot != nil {
 		s := v.Snapshot.raft()

@@ -12,6 +12,8 @@
 //	replication.go  AppendEntries both ways, commit rule     5.3, 5.4.2, figure 8
 //	read.go         linearizable reads without a log entry   8, thesis 6.4
 //	membership.go   configurations                           6
+//	change.go       their change, by joint consensus         6, thesis 4
+//	transfer.go     handing leadership over                  thesis 3.10
 //	quorum.go       the arithmetic of majorities
 //	log.go          the log: a tail in memory over the disk
 //	progress.go     what a leader knows of each follower     figure 2
@@ -20,8 +22,8 @@
 //
 // # Contract
 //
-// Inputs are Tick, Step, Propose, ReadIndex, Saved, Applied, SnapshotSaved and
-// SnapshotSent. After one or many of them the driver calls Ready and does, in
+// Inputs are Tick, Step, Propose, ReadIndex, ChangeMembership,
+// TransferLeadership, Saved, Applied, SnapshotSaved and SnapshotSent. After one or many of them the driver calls Ready and does, in
 // this order:
 //
 //  1. send Messages;

@@ -1,0 +1,134 @@
+package config_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// benchKeys is how many keys the state holds in benchmarks.
+const benchKeys = 100_000
+
+// large returns a state with many keys of 256 bytes.
+func large(b *testing.B) *log {
+	b.Helper()
+	l := newLog(b)
+	value := strings.Repeat("v", 256)
+	for i := range benchKeys {
+		l.index++
+		l.state.Apply(l.index, encode(b, put(benchKey(i), value)))
+	}
+	l.state.Publish()
+	return l
+}
+
+func benchKey(i int) string { return fmt.Sprintf("service-%03d/key-%05d", i%1000, i) }
+
+// BenchmarkApply measures a put of 256 bytes, published one by one and in
+// batches as a busy log brings them.
+func BenchmarkApply(b *testing.B) {
+	l := large(b)
+	var commands [][]byte
+	for i := range benchKeys {
+		commands = append(commands, encode(b, put(benchKey(i*7919%benchKeys), strings.Repeat("w", 256))))
+	}
+	for _, batch := range []int{1, 64} {
+		b.Run(fmt.Sprintf("batch-%d", batch), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				l.index++
+				l.state.Apply(l.index, commands[i%len(commands)])
+				if i%batch == 0 {
+					l.state.Publish()
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for _, size := range []int{256, 64 << 10} {
+		p := put("db/url", strings.Repeat("v", size))
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				encode(b, p)
+			}
+		})
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	l := large(b)
+	b.ReportAllocs()
+	key := benchKey(4711)
+	for b.Loop() {
+		if l.state.View().Get("pay", key) == nil {
+			b.Fatal("absent")
+		}
+	}
+}
+
+func BenchmarkList(b *testing.B) {
+	store, fake := newStore(b, config.StoreOptions{})
+	if err := fake.state.Restore(bytes.NewReader(snapshot(b, large(b).state))); err != nil {
+		b.Fatal(err)
+	}
+	for _, delimiter := range []string{"", "/"} {
+		b.Run("delimiter"+delimiter, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				page, _, err := store.List(b.Context(), "pay", config.ListOptions{Delimiter: delimiter, Prefix: "service-"}, config.ReadOptions{})
+				if err != nil || len(page.Entries)+len(page.Prefixes) != config.DefaultListLimit {
+					b.Fatal(page, err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	l := large(b)
+	data := snapshot(b, l.state)
+	b.Run("write", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			if _, err := l.state.Snapshot().WriteTo(io.Discard); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("restore", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			if err := config.NewState().Restore(bytes.NewReader(data)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkPublishToManyWatches measures what the writer pays while many wait.
+func BenchmarkPublishToManyWatches(b *testing.B) {
+	for _, n := range []int{0, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			store, fake := newStore(b, config.StoreOptions{})
+			for range n {
+				if _, err := store.Watch(config.WatchKey("pay", "a")); err != nil {
+					b.Fatal(err)
+				}
+			}
+			command := encode(b, put("a", strings.Repeat("v", 1024)))
+			b.ReportAllocs()
+			for b.Loop() {
+				fake.index++
+				fake.state.Apply(fake.index, command)
+				fake.state.Publish()
+			}
+		})
+	}
+}

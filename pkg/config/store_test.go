@@ -1,0 +1,214 @@
+package config_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+func TestErrorsOfReplicationSayWhatBecameOfTheWrite(t *testing.T) {
+	for _, c := range []struct{ from, want error }{
+		{config.ErrNoLeader, config.ErrNoLeader}, {config.ErrOverloaded, config.ErrOverloaded}, {config.ErrStopping, config.ErrStopping},
+		{config.ErrTooLarge, config.ErrTooLarge}, {fmt.Errorf("why: %w", config.ErrNoLeader), config.ErrNoLeader},
+		{config.ErrOutcomeUnknown, config.ErrOutcomeUnknown}, {context.DeadlineExceeded, config.ErrOutcomeUnknown},
+		{context.Canceled, config.ErrOutcomeUnknown}, {errBroken, config.ErrOutcomeUnknown},
+		// These would say that nothing was applied, which replication can't know.
+		{config.ErrConflict, config.ErrOutcomeUnknown}, {config.ErrQuota, config.ErrOutcomeUnknown}, {config.ErrInvalid, config.ErrOutcomeUnknown},
+	} {
+		store, fake := newStore(t, config.StoreOptions{})
+		fake.refusal = c.from
+		_, putErr := store.Put(t.Context(), *put("a", "value"))
+		_, deleteErr := store.Delete(t.Context(), *del("a"))
+		for _, err := range []error{putErr, deleteErr} {
+			if !errors.Is(err, c.want) || !errors.Is(c.from, c.want) && errors.Is(err, c.from) {
+				t.Errorf("%v became %v, want %v alone", c.from, err, c.want)
+			}
+			if !strings.Contains(err.Error(), "pay/a") || strings.Contains(err.Error(), "value") {
+				t.Errorf("error %q should name the key and not the value", err)
+			}
+		}
+	}
+}
+
+func TestAFailedPreconditionTellsWhatItMet(t *testing.T) {
+	store, fake := newStore(t, config.StoreOptions{})
+	fake.apply(put("b", "1"), put("a", "1"), put("b", "2"))
+	for key, want := range map[string]config.ConflictError{"a": {Current: 2, Revision: 3}, "none": {Current: 0, Revision: 3}} {
+		_, err := store.Put(t.Context(), config.Put{Namespace: "pay", Key: key, If: config.IfRevision(99)})
+		var conflict *config.ConflictError
+		if !errors.As(err, &conflict) || *conflict != want || !errors.Is(err, config.ErrConflict) {
+			t.Errorf("%s: %v, want %+v", key, err, want)
+		}
+	}
+}
+
+func TestLinearReadsNeedABarrierAndLocalOnesDoNot(t *testing.T) {
+	store, fake := newStore(t, config.StoreOptions{})
+	fake.apply(put("a", "1"))
+	fake.barrier = func(context.Context) error {
+		fake.barrier = nil
+		// What others acknowledged arrives before the barrier is passed.
+		fake.apply(put("a", "2"))
+		return nil
+	}
+	e, standing, err := store.Get(t.Context(), "pay", "a", config.ReadOptions{Level: config.Local})
+	if err != nil || string(e.Value) != "1" || standing.Revision != 1 || standing.Level != config.Local || standing.Staleness != config.NeverFresh {
+		t.Errorf("local: %+v, %+v, %v", e, standing, err)
+	}
+	e, standing, err = store.Get(t.Context(), "pay", "a", config.ReadOptions{})
+	if err != nil || string(e.Value) != "2" || standing.Revision != 2 || standing.Level != config.Linear || !standing.LeaderKnown {
+		t.Errorf("linear: %+v, %+v, %v", e, standing, err)
+	}
+	for from, want := range map[error]error{
+		config.ErrNoLeader: config.ErrNoLeader, config.ErrOverloaded: config.ErrOverloaded, config.ErrNotCaughtUp: config.ErrNotCaughtUp,
+		context.DeadlineExceeded: config.ErrNotCaughtUp, errBroken: errBroken,
+	} {
+		fake.barrier = func(context.Context) error { return from }
+		if _, _, err := store.Get(t.Context(), "pay", "a", config.ReadOptions{}); !errors.Is(err, want) {
+			t.Errorf("a barrier that fails with %v: %v, want %v", from, err, want)
+		}
+		if _, _, err := store.List(t.Context(), "pay", config.ListOptions{}, config.ReadOptions{}); !errors.Is(err, want) {
+			t.Errorf("a barrier that fails with %v: %v, want %v", from, err, want)
+		}
+	}
+}
+
+func TestStalenessCountsFromTheBeginningOfTheLastBarrierThatSucceeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, fake := newStore(t, config.StoreOptions{})
+		staleness := func() time.Duration { return store.Standing().Staleness }
+		if staleness() != config.NeverFresh {
+			t.Errorf("before any barrier: %v", staleness())
+		}
+		get := func() { _, _, _ = store.Get(t.Context(), "pay", "a", config.ReadOptions{}) }
+		fake.barrier = func(context.Context) error { time.Sleep(3 * time.Second); return nil }
+		get()
+		if staleness() != 3*time.Second {
+			t.Errorf("after a barrier that took 3s: %v", staleness())
+		}
+		fake.barrier = func(context.Context) error { time.Sleep(time.Second); return config.ErrNoLeader }
+		get()
+		if staleness() != 4*time.Second {
+			t.Errorf("after a barrier that failed: %v", staleness())
+		}
+		// A barrier that began earlier and ends later takes nothing back.
+		fake.barrier = func(context.Context) error { time.Sleep(10 * time.Second); return nil }
+		done := make(chan struct{})
+		go func() { defer close(done); get() }()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		fake.barrier = nil
+		get()
+		<-done
+		if staleness() != 5*time.Second {
+			t.Errorf("after two barriers at once: %v", staleness())
+		}
+	})
+}
+
+func TestASessionReadWaitsUntilItsRevisionIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, fake := newStore(t, config.StoreOptions{})
+		run(t, store)
+		fake.apply(put("a", "1"))
+		session := config.ReadOptions{Level: config.Session, MinRevision: 3}
+		values := make(chan string)
+		go func() {
+			e, standing, err := store.Get(t.Context(), "pay", "a", session)
+			if err != nil || standing.Revision < 3 || standing.Level != config.Session {
+				t.Errorf("%+v, %v", standing, err)
+			}
+			values <- string(e.Value)
+		}()
+		for _, value := range []string{"2", "3"} {
+			synctest.Wait()
+			if len(values) > 0 {
+				t.Fatal("answered too early")
+			}
+			fake.apply(put("a", value))
+		}
+		if got := <-values; got != "3" {
+			t.Errorf("value %s", got)
+		}
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := store.Get(ctx, "pay", "a", config.ReadOptions{Level: config.Session, MinRevision: 4}); !errors.Is(err, config.ErrNotCaughtUp) {
+			t.Errorf("a revision that doesn't come: %v", err)
+		}
+		if n := store.Topics(); n != 0 {
+			t.Errorf("%d topics are left", n)
+		}
+	})
+}
+
+func TestAPageIsNeverOlderThanTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ahead, aheadLog := newStore(t, config.StoreOptions{})
+		behind, behindLog := newStore(t, config.StoreOptions{})
+		run(t, behind)
+		aheadLog.apply(put("a", "1"), put("b", "1"), put("c", "1"))
+		behindLog.apply(put("a", "1"))
+		local := config.ReadOptions{Level: config.Local}
+		first, _, err := ahead.List(t.Context(), "pay", config.ListOptions{Limit: 1}, local)
+		if err != nil || first.Next == "" {
+			t.Fatal(first, err)
+		}
+		next := config.ListOptions{Limit: 1, Cursor: first.Next}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := behind.List(ctx, "pay", next, local); !errors.Is(err, config.ErrNotCaughtUp) {
+			t.Errorf("a page from a member that is behind: %v", err)
+		}
+		behindLog.apply(put("b", "1"), put("c", "1"))
+		page, standing, err := behind.List(t.Context(), "pay", next, local)
+		if err != nil || standing.Revision != 3 || page.Entries[0].Key != "b" {
+			t.Errorf("%+v, %+v, %v", page, standing, err)
+		}
+	})
+}
+
+func TestRequestsThatBreakARuleReachNobody(t *testing.T) {
+	store, fake := newStore(t, config.StoreOptions{})
+	fake.refusal = errBroken
+	fake.barrier = func(context.Context) error { return errBroken }
+	for name, call := range map[string]func() error{
+		"put":           func() error { _, err := store.Put(t.Context(), *put("a//b", "")); return err },
+		"delete":        func() error { _, err := store.Delete(t.Context(), *del("")); return err },
+		"get key":       func() error { _, _, err := store.Get(t.Context(), "pay", "..", config.ReadOptions{}); return err },
+		"get namespace": func() error { _, _, err := store.Get(t.Context(), "", "a", config.ReadOptions{}); return err },
+		"get level": func() error {
+			_, _, err := store.Get(t.Context(), "pay", "a", config.ReadOptions{Level: 9})
+			return err
+		},
+		"get minimum": func() error {
+			_, _, err := store.Get(t.Context(), "pay", "a", config.ReadOptions{MinRevision: 1})
+			return err
+		},
+		"list namespace": func() error {
+			_, _, err := store.List(t.Context(), "P", config.ListOptions{}, config.ReadOptions{})
+			return err
+		},
+		"list limit": func() error {
+			_, _, err := store.List(t.Context(), "pay", config.ListOptions{Limit: -1}, config.ReadOptions{})
+			return err
+		},
+		"list cursor": func() error {
+			_, _, err := store.List(t.Context(), "pay", config.ListOptions{Cursor: strings.Repeat("a", 5000)}, config.ReadOptions{})
+			return err
+		},
+	} {
+		if err := call(); !errors.Is(err, config.ErrInvalid) {
+			t.Errorf("%s: %v, want ErrInvalid", name, err)
+		}
+	}
+	if _, err := config.NewStore(fake.state, fake, config.StoreOptions{MaxWatches: -1}); err == nil {
+		t.Error("a negative limit was accepted")
+	}
+}

@@ -24,6 +24,9 @@ const witnessNamespace = "e2e"
 // done to the cluster: four workers, each many times.
 const enoughWrites = 200
 
+// notablePause is a pause of writes that the output tells of.
+const notablePause = 200 * time.Millisecond
+
 // witness is a pod with test/e2e/writer in it.
 type witness struct {
 	*story
@@ -66,10 +69,11 @@ func (w *witness) awaitWrites(t *testing.T, n int) {
 	})
 }
 
-// stop ends the writer, reads all keys that it wrote from each member, and judges
-// the whole. It returns the history for its figures.
+// stop sets the mark "stopped" and ends the writer, reads all keys that it wrote
+// from each member, and judges the whole. It returns the history for its figures.
 func (w *witness) stop(t *testing.T) *history.History {
 	t.Helper()
+	w.mark(t, "stopped")
 	request := w.clientset.CoreV1().RESTClient().Post().Namespace(storyNamespace).Resource("pods")
 	body, err := request.Name(w.name + ":8080").SubResource("proxy").Suffix("stop").DoRaw(t.Context())
 	if err != nil {
@@ -91,6 +95,14 @@ func (w *witness) stop(t *testing.T) *history.History {
 		t.Errorf("what the writer saw isn't what one store would do:\n%v", err)
 	}
 	t.Logf("%s: %v; every acknowledged write is there on %d members", w.name, h.Count(0), len(pods))
+	for _, mark := range h.Marks {
+		t.Logf("  %v: %s", mark.At.Round(time.Millisecond), mark.Name)
+	}
+	for _, pause := range h.Pauses(0, h.At("stopped")) {
+		if pause.Length() >= notablePause {
+			t.Logf("  %v: nothing acknowledged for %v", pause.From.Round(time.Millisecond), pause.Length().Round(time.Millisecond))
+		}
+	}
 	for _, o := range slices.DeleteFunc(slices.Clone(h.Operations), func(o history.Operation) bool { return o.Error == "" }) {
 		t.Logf("  failed: %v", o)
 	}

@@ -1,7 +1,9 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -110,16 +112,28 @@ func (h *History) At(name string) time.Duration {
 	panic(fmt.Sprintf("history: no mark %q", name))
 }
 
-// LongestPause is the longest time between two acknowledgements of writes next to
-// each other that ended at or after a moment: for as long, nobody's writes went
-// through. The time from that moment to the first of them counts as one.
-func (h *History) LongestPause(from time.Duration) time.Duration {
-	var longest time.Duration
+// Pause is a time during which no write was acknowledged, between two that were.
+type Pause struct{ From, To time.Duration }
+
+// Length of the pause.
+func (p Pause) Length() time.Duration { return p.To - p.From }
+
+// Pauses are the times between two acknowledgements of writes next to each other
+// that ended within a span: for as long, nobody's writes went through. The span
+// begins and ends like an acknowledgement, so a pause may touch its ends.
+func (h *History) Pauses(from, to time.Duration) []Pause {
+	var pauses []Pause
 	last := from
 	for _, o := range h.Operations {
-		if o.acknowledged() && o.End >= last {
-			longest, last = max(longest, o.End-last), o.End
+		if o.acknowledged() && o.End >= last && o.End < to {
+			pauses = append(pauses, Pause{last, o.End})
+			last = o.End
 		}
 	}
-	return longest
+	return append(pauses, Pause{last, to})
+}
+
+// LongestPause is the longest of Pauses.
+func (h *History) LongestPause(from, to time.Duration) Pause {
+	return slices.MaxFunc(h.Pauses(from, to), func(a, b Pause) int { return cmp.Compare(a.Length(), b.Length()) })
 }

@@ -92,7 +92,7 @@ func TestComplaintsAreBounded(t *testing.T) {
 	}
 }
 
-func TestPausesAreBetweenAcknowledgements(t *testing.T) {
+func TestPausesAreBetweenAcknowledgementsOfWrites(t *testing.T) {
 	h := History{
 		Operations: []Operation{
 			put("a", 5, 10, 1), put("b", 11, 20, 2), failed(put("c", 21, 30, 0), Unknown),
@@ -101,8 +101,10 @@ func TestPausesAreBetweenAcknowledgements(t *testing.T) {
 		Marks: []Mark{{"cut", 15}},
 	}
 	from := h.At("cut")
-	if got := h.LongestPause(from); got != 40 {
-		t.Errorf("the longest pause is %d, want 40, from 20 to 60", got)
+	for to, want := range map[time.Duration]Pause{70: {20, 60}, 50: {20, 50}, 16: {15, 16}} {
+		if got := h.LongestPause(from, to); got != want {
+			t.Errorf("the longest pause until %d is %v, want %v", to, got, want)
+		}
 	}
 	if got, want := h.Count(from), (Count{Acknowledged: 3, Rejected: 1, Unknown: 1}); got != want {
 		t.Errorf("got %v, want %v", got, want)

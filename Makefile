@@ -67,28 +67,29 @@ bench: ## side by side with peers, on this machine: docs/benchmarks.md
 
 # The Kubernetes in test/kube is of Linux; its own doctor says what a machine lacks for it.
 ifeq ($(shell uname -s),Linux)
+KUBE := bin/kube
 bin/kube: FORCE
 	cd test/kube && go build -o ../../$@ .
 else
 bin/kube: FORCE
 	@echo "this needs Linux" >&2; exit 1
 endif
+bin/writer: FORCE
+	CGO_ENABLED=0 go build -trimpath -o $@ ./test/e2e/writer
 
-KUBE_E2E := bin/kube --name e2e
 .PHONY: envtest e2e
-ifneq ($(shell uname -s),Linux)
-envtest e2e:
-	@echo "SKIPPED: $@: needs Linux"
-else
+ifdef KUBE
 envtest: bin/kube ## the controller on a real API server
 	cd test/kube && go test ./...
 	bin/kube build envtest
 	KUBEBUILDER_ASSETS=$$(bin/kube env KUBEBUILDER_ASSETS) $(GOTEST) -timeout 30m ./internal/controller/...
-e2e: build bin/kube ## clusters on a real Kubernetes of several nodes (root)
-	@if lacks=$$(bin/kube doctor 2>&1); then \
-		$(KUBE_E2E) up && { $(KUBE_E2E) exec -- $(GOTEST) -timeout 60m ./test/e2e/...; status=$$?; $(KUBE_E2E) down; exit $$status; }; \
-	else echo "SKIPPED: end-to-end on Kubernetes: needs root and $(PACKAGES):" "$$lacks"; fi
+else
+envtest:
+	@echo "SKIPPED: the controller on a real API server: needs Linux"
 endif
+e2e: build bin/writer $(KUBE) ## clusters of processes, then on a real Kubernetes of several nodes (root)
+	$(GOTEST) -timeout 30m -skip '^TestKube$$' ./test/e2e/...
+	test/e2e/kube.sh
 
 .PHONY: kube-up kube-down kube-demo
 kube-up: bin/kube ## a Kubernetes of several nodes on this machine (Linux, root)
@@ -96,13 +97,7 @@ kube-up: bin/kube ## a Kubernetes of several nodes on this machine (Linux, root)
 kube-down: bin/kube ## stop it, and leave nothing of it
 	bin/kube down
 kube-demo: kube-up build ## on that Kubernetes: install the chart, apply a RaftCluster, write and read from a pod
-	bin/kube image --user 65532:65532 conclave:$(VERSION) bin/node=/node bin/operator=/operator bin/conclave=/conclave
-	bin/kube exec -- helm install conclave charts/conclave --set image.tag=$(VERSION) --wait
-	bin/kube exec -- kubectl apply -f config/samples/raftcluster.yaml
-	bin/kube exec -- kubectl wait --for=condition=Available --timeout=180s raftcluster/cfg
-	$(IN_POD) put demo greeting --value hello
-	$(IN_POD) get demo greeting
-IN_POD = bin/kube exec -- kubectl run demo --rm -i --quiet --restart=Never --image=conclave:$(VERSION) --command -- /conclave --endpoint http://cfg:8400
+	test/e2e/demo.sh
 
 .PHONY: clean debian-packages FORCE
 clean: ## remove what the other targets made

@@ -28,7 +28,7 @@ func readConfig(path string, flags *pflag.FlagSet) error {
 	}
 	var values yaml.MapSlice
 	if err := yaml.Unmarshal(data, &values); err != nil {
-		return fmt.Errorf("config: %s: %s", path, yaml.FormatError(err, false, true))
+		return fmt.Errorf("config: %s: %s", path, yaml.FormatError(err, false, false))
 	}
 	for _, item := range values {
 		key := fmt.Sprint(item.Key)

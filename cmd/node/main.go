@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,9 @@ func main() {
 	context.AfterFunc(ctx, stop) // A second signal ends the process at once.
 	err := command().ExecuteContext(ctx)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "node:", err)
+		for line := range strings.Lines(err.Error()) { // One for each thing that is wrong.
+			fmt.Fprintln(os.Stderr, "node:", strings.TrimSuffix(line, "\n"))
+		}
 		os.Exit(1)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	mathrand "math/rand/v2"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ type node struct {
 	replicator replicator
 	store      *config.Store
 	clients    *httpapi.Handler
+	operators  http.Handler
 
 	// ready tells whether clients should be sent here.
 	ready readiness
@@ -58,32 +60,25 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("options: %w", err)
 	}
-	o = o.withDefaults()
-	id, err := o.identity()
-	if err != nil {
-		return err
-	}
 	n := &node{
-		options: o, identity: id,
+		options: o.withDefaults(),
 		boot:    randomNumber(),
 		state:   config.NewState(),
 		failure: make(chan error, 1),
 	}
-	n.self = raft.Member{ID: id.Member, Name: id.Name, Address: o.ownAddress()}
-	n.metrics = newMetrics(n)
-	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{}); err != nil {
-		return err
-	}
-	if n.clients, err = n.newClientAPI(); err != nil {
-		return err
-	}
-	ports, err := listen(&o)
+	// Whatever may be wrong with the options or the machine is found before the
+	// data directory is formatted, which binds it to this name and cluster.
+	ports, err := n.prepare()
 	if err != nil {
 		return err
 	}
 	defer ports.close()
-	n.log, err = badgerlog.Open(o.DataDir, badgerlog.Options{
-		Logger: o.Logger, ClusterID: id.ClusterID,
+	if n.identity, err = n.options.identity(); err != nil {
+		return err
+	}
+	n.self = raft.Member{ID: n.identity.Member, Name: n.identity.Name, Address: n.options.ownAddress()}
+	n.log, err = badgerlog.Open(n.options.DataDir, badgerlog.Options{
+		Logger: n.options.Logger, ClusterID: n.identity.ClusterID,
 		OnFailure: n.logFailed, OnSave: n.metrics.saved,
 	})
 	if err != nil {
@@ -93,6 +88,22 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 		started(ports.addresses())
 	}
 	return errors.Join(n.run(ctx, ports), n.log.Close())
+}
+
+// prepare makes the parts that need no data, and opens the ports.
+func (n *node) prepare() (*ports, error) {
+	n.metrics = newMetrics(n)
+	var err error
+	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{}); err != nil {
+		return nil, err
+	}
+	if n.clients, err = n.newClientAPI(); err != nil {
+		return nil, err
+	}
+	if n.operators, err = n.newOperationsAPI(); err != nil {
+		return nil, err
+	}
+	return listen(&n.options)
 }
 
 // run brings up everything that has goroutines and waits for its end.

@@ -24,19 +24,11 @@ const opsConnections = 256
 
 // serve answers clients and operators until ctx ends.
 func (n *node) serve(ctx context.Context, ports *ports) error {
-	ops, err := opsapi.New(opsapi.Options{
-		Node: operations{n}, Metrics: n.metrics.registry,
-		AdminTokenFile: n.options.AdminTokenFile, OperatorTokenFile: n.options.OperatorTokenFile,
-		Log: n.options.Logger,
-	})
-	if err != nil {
-		return err
-	}
 	clients := httpapi.LimitConnections(ports.http, httpapi.DefaultMaxConnections)
 	operators := httpapi.LimitConnections(ports.ops, opsConnections)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.serveListener(ctx, clients, n.clients) })
-	g.Go(func() error { return n.serveListener(ctx, operators, ops) })
+	g.Go(func() error { return n.serveListener(ctx, operators, n.operators) })
 	return g.Wait()
 }
 
@@ -69,6 +61,15 @@ func (n *node) newClientAPI() (*httpapi.Handler, error) {
 		hosts = []string{strings.ToLower(host)}
 	}
 	return httpapi.New(httpapi.Options{Store: n.store, Cluster: clusterView{n}, Hosts: hosts, Logger: n.options.Logger})
+}
+
+// newOperationsAPI makes the handler for operators.
+func (n *node) newOperationsAPI() (http.Handler, error) {
+	return opsapi.New(opsapi.Options{
+		Node: operations{n}, Metrics: n.metrics.registry,
+		AdminTokenFile: n.options.AdminTokenFile, OperatorTokenFile: n.options.OperatorTokenFile,
+		Log: n.options.Logger,
+	})
 }
 
 // clusterView answers GET /v1/cluster.

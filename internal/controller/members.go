@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/conclave-dev/conclave/internal/admin"
 )
@@ -22,7 +21,6 @@ func NewHTTPMembers() *HTTPMembers {
 			// A pod that was replaced has another address, and a connection to
 			// the old one may take minutes to fail by itself.
 			ResponseHeaderTimeout: statusTimeout,
-			TLSHandshakeTimeout:   time.Second,
 		},
 	}}
 }

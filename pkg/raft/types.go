@@ -68,8 +68,9 @@ type Entry struct {
 }
 
 // entryOverheadBytes is what an entry costs beside its data in the limits
-// that count bytes.
-const entryOverheadBytes = 32
+// that count bytes. It is generous, so that those limits bound the number of
+// entries too.
+const entryOverheadBytes = 96
 
 // SizeBytes is the entry's weight in every limit that counts bytes.
 func (e *Entry) SizeBytes() int { return len(e.Data) + entryOverheadBytes }

@@ -124,7 +124,7 @@ func (w *world) start(n *member) {
 	n.loop, err = replica.NewLoop(replica.LoopOptions{
 		Core: raft.Config{
 			ID: n.id, Random: rand.New(rand.NewPCG(w.random.Uint64(), 2)), Log: n.storage.Storage,
-			CacheBytes: 256, MaxAppendBytes: 200, MaxWriteBytes: 300, MaxApplyBytes: 300, MaxInflightAppends: 3,
+			CacheBytes: 600, MaxAppendBytes: 400, MaxWriteBytes: 600, MaxApplyBytes: 600, MaxInflightAppends: 3,
 		},
 		State: n.storage.State, Boot: n.boot, SnapshotEntries: 12, SnapshotBytes: 1 << 30,
 	})

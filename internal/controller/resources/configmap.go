@@ -42,6 +42,7 @@ type nodeConfig struct {
 	ElectionMax       string       `json:"election-timeout-max"`
 	Heartbeat         string       `json:"heartbeat-interval"`
 	SnapshotEntries   int64        `json:"snapshot-entries"`
+	DrainPeriod       string       `json:"drain-period"`
 	LogFormat         string       `json:"log-format"`
 }
 
@@ -75,12 +76,23 @@ func nodeConfigFile(in Input) string {
 		ElectionMax:       millis(raft.ElectionTimeoutMaxMilliseconds),
 		Heartbeat:         millis(raft.HeartbeatIntervalMilliseconds),
 		SnapshotEntries:   raft.SnapshotThresholdEntries,
+		DrainPeriod:       drainPeriod(in),
 		LogFormat:         "json",
 	})
 	if err != nil {
 		panic(fmt.Sprintf("resources: a struct of strings and numbers can't be written as YAML: %v", err))
 	}
 	return string(file)
+}
+
+// drainMillis is how long a node goes on serving while endpoints drain.
+const drainMillis = 5000
+
+// drainPeriod is how long a node that was told to stop goes on serving: at most
+// a third of the time that it has, so that handing over and closing fit too.
+func drainPeriod(in Input) string {
+	third := in.Cluster.Spec.Pod.TerminationGracePeriodSeconds * 1000 / 3
+	return millis(int32(min(drainMillis, third)))
 }
 
 func millis(n int32) string { return fmt.Sprintf("%dms", n) }

@@ -62,8 +62,8 @@ else
 	@echo "SKIPPED: race detector: needs a C compiler (Debian: gcc libc6-dev); the long tests run without it"
 	$(GOTEST) -timeout 30m $(CONCURRENT)
 endif
-bench: ## side by side with peers, on this machine: docs/benchmarks.md
-	cd test/bench && go run .
+bench: ## the benchmarks of the hot paths
+	go test -run '^$$' -bench . ./pkg/... ./internal/httpapi
 
 # The Kubernetes in test/kube is of Linux; its own doctor says what a machine lacks for it.
 ifeq ($(shell uname -s),Linux)
@@ -81,8 +81,9 @@ bin/writer: FORCE
 ifdef KUBE
 envtest: bin/kube ## the controller on a real API server
 	cd test/kube && go test ./...
-	bin/kube build envtest
-	KUBEBUILDER_ASSETS=$$(bin/kube env KUBEBUILDER_ASSETS) $(GOTEST) -timeout 30m ./internal/controller/...
+	bin/kube build envtest helm
+	assets=$$(bin/kube env KUBEBUILDER_ASSETS) && \
+		KUBEBUILDER_ASSETS=$$assets HELM=$$assets/helm $(GOTEST) -timeout 30m ./internal/controller/...
 else
 envtest:
 	@echo "SKIPPED: the controller on a real API server: needs Linux"

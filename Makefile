@@ -7,8 +7,9 @@ GOTEST  := $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg --
 # Packages that start goroutines: `make race` looks at these.
 CONCURRENT := ./pkg/raft/... ./pkg/config/... ./pkg/client/... ./internal/...
 # Debian packages that tests need besides Go, make and git: gcc for the race
-# detector, the rest for the Kubernetes in test/kube. .ci/run installs them.
-PACKAGES := gcc libc6-dev runc iproute2 nftables util-linux mount procps
+# detector, buildah for the image, the rest for the Kubernetes in test/kube.
+# .ci/run installs them.
+PACKAGES := gcc libc6-dev buildah runc iproute2 nftables util-linux mount procps
 
 .PHONY: help
 help: ## print this list
@@ -17,12 +18,11 @@ help: ## print this list
 .PHONY: build run image
 build: bin/node bin/operator bin/conclave ## build the three programs into bin/
 bin/node bin/operator bin/conclave: bin/%: FORCE
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/$*
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/$*
 run: bin/node ## a cluster of three nodes on this machine, in the foreground, data in data/
 	bin/node dev --dir data
-image: build ## a container image of the three programs; CONTAINER=podman for another engine
-	$(CONTAINER) build --target prebuilt --build-arg VERSION=$(VERSION) --tag conclave:$(VERSION) .
-CONTAINER ?= docker
+image: build ## the container image of the three programs, as an archive: bin/conclave.tar
+	test/e2e/image.sh conclave:$(VERSION) bin/conclave.tar
 
 .PHONY: check test
 check: fmt-check vet lint arch fresh unit ## everything that is quick: about two minutes

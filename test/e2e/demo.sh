@@ -20,7 +20,8 @@ in_pod() { # runs the command line as an application in a pod of its own
 	bin/kube exec -- kubectl delete pod demo --now >/dev/null
 }
 
-bin/kube image --user 65532:65532 "$image" bin/node=/node bin/operator=/operator bin/conclave=/conclave
+test/e2e/image.sh "$image" bin/conclave.tar
+bin/kube load "$image" bin/conclave.tar
 show helm install conclave charts/conclave --set image.tag="${image#*:}" --wait
 show kubectl apply -f config/samples/raftcluster.yaml
 show kubectl wait --for=condition=Ready --timeout=180s raftcluster/cfg

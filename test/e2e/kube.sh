@@ -21,6 +21,10 @@ if ! lacks=$(bin/kube doctor 2>&1); then
 	echo "SKIPPED: end-to-end on Kubernetes:" "$(echo "$lacks" | sed 's/^kube: //' | paste -s -d ';' -)"
 	exit 0
 fi
+if ! command -v buildah >/dev/null; then
+	echo "SKIPPED: end-to-end on Kubernetes: buildah is missing, which builds the image (Debian: buildah)"
+	exit 0
+fi
 
 CONCLAVE_KUBE_NAME="e$(($$ % 1000000))" # of its own: several may run at a time
 export CONCLAVE_KUBE_NAME
@@ -28,6 +32,7 @@ trap 'bin/kube down' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 bin/kube up
-bin/kube image --user 65532:65532 conclave:e2e bin/node=/node bin/operator=/operator bin/conclave=/conclave
+test/e2e/image.sh conclave:e2e bin/conclave.tar
+bin/kube load conclave:e2e bin/conclave.tar
 bin/kube image --user 65532:65532 conclave-writer:e2e bin/writer=/writer
 CONCLAVE_IMAGE=conclave:e2e CONCLAVE_WRITER_IMAGE=conclave-writer:e2e bin/kube exec -- sh -c "$story"

@@ -46,11 +46,24 @@ type replicator struct {
 	replica atomic.Pointer[replica.Replica]
 }
 
-// Propose implements config.Replicator.
-func (r *replicator) Propose(ctx context.Context, command []byte) (config.Result, error) {
+// member returns the replica of a node that is in a cluster. Any other has no
+// leader to hope for, and says so at once.
+func (r *replicator) member() (*replica.Replica, error) {
 	running := r.replica.Load()
 	if running == nil {
-		return config.Result{}, fmt.Errorf("%w: this node has no cluster yet", config.ErrNoLeader)
+		return nil, fmt.Errorf("%w: this node has no cluster yet", config.ErrNoLeader)
+	}
+	if len(running.Membership().Membership.Members) == 0 {
+		return nil, fmt.Errorf("%w: this node waits to be added to the cluster", config.ErrNoLeader)
+	}
+	return running, nil
+}
+
+// Propose implements config.Replicator.
+func (r *replicator) Propose(ctx context.Context, command []byte) (config.Result, error) {
+	running, err := r.member()
+	if err != nil {
+		return config.Result{}, err
 	}
 	result, _, err := running.Propose(ctx, command)
 	if err != nil {
@@ -65,11 +78,11 @@ func (r *replicator) Propose(ctx context.Context, command []byte) (config.Result
 
 // ReadBarrier implements config.Replicator.
 func (r *replicator) ReadBarrier(ctx context.Context) error {
-	running := r.replica.Load()
-	if running == nil {
-		return fmt.Errorf("%w: this node has no cluster yet", config.ErrNoLeader)
+	running, err := r.member()
+	if err != nil {
+		return err
 	}
-	_, err := running.ReadBarrier(ctx)
+	_, err = running.ReadBarrier(ctx)
 	return translate(err)
 }
 

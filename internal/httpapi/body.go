@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/conclave-dev/conclave/pkg/config"
 )
@@ -15,9 +14,10 @@ type heldBody struct {
 	weight int64
 }
 
-// readBody reads the body of a PUT within limits of size, time and memory. The
-// caller gives it back by releaseBody.
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (heldBody, error) {
+// readBody reads the body of a PUT within limits of size and memory; its time
+// is limited by the server (see NewServer). The caller gives it back by
+// releaseBody.
+func (h *Handler) readBody(r *http.Request) (heldBody, error) {
 	length := r.ContentLength
 	if length == 0 {
 		return heldBody{}, nil
@@ -34,7 +34,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (heldBody, er
 		return heldBody{}, fmt.Errorf("%w: the bodies being served take %d bytes", config.ErrOverloaded, h.MaxBodyBytes)
 	}
 	var err error
-	if body.bytes, err = h.receive(w, r, length); err != nil {
+	if body.bytes, err = receive(r, length); err != nil {
 		h.releaseBody(body)
 		return heldBody{}, err
 	}
@@ -44,13 +44,12 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (heldBody, er
 func (h *Handler) releaseBody(body heldBody) { h.bodies.Release(body.weight) }
 
 // receive reads length bytes, or to the end when length is negative.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request, length int64) ([]byte, error) {
+func receive(r *http.Request, length int64) ([]byte, error) {
 	if length >= 0 {
 		bytes := make([]byte, length)
 		if n, err := io.ReadFull(r.Body, bytes); err != nil {
 			return nil, errMalformed.because("the body ended after %d of %d bytes: %v", n, length, err)
 		}
-		h.endBodyTime(w)
 		return bytes, nil
 	}
 	bytes, err := io.ReadAll(io.LimitReader(r.Body, config.MaxValueBytes+1))
@@ -60,20 +59,19 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, length int64) 
 	if len(bytes) > config.MaxValueBytes {
 		return nil, fmt.Errorf("%w: the body has more than %d bytes", config.ErrTooLarge, config.MaxValueBytes)
 	}
-	h.endBodyTime(w)
 	return bytes, nil
 }
 
-// beginBodyTime limits the time in which a body may come. It covers requests
-// that are refused before their body is read too, since net/http reads what is
-// left of a body to keep the connection.
-func (h *Handler) beginBodyTime(w http.ResponseWriter) {
-	// A writer without deadlines, as in a test, has no slow client either.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.BodyTimeout))
-}
+// maxDiscardBytes is how much of an unread body is read before its request is
+// refused: a few values.
+const maxDiscardBytes = 4 * config.MaxValueBytes
 
-// endBodyTime takes the limit away once all of the body is here. Then the
-// server reads on, to notice when the client leaves, for as long as it takes.
-func (h *Handler) endBodyTime(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+// discardBody reads on to the end of a body that was refused. A client that is
+// still sending when its connection is closed may lose the reply, and then
+// can't know that its write was certainly not applied.
+func discardBody(r *http.Request) {
+	if r.ContentLength > maxDiscardBytes || r.Header.Get("Expect") != "" {
+		return // too much, or a client that waits for our word before it sends
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, maxDiscardBytes) // its end is what we want
 }

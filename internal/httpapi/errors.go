@@ -168,6 +168,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		header.Set("Retry-After", strconv.Itoa(retryAfterSeconds()))
 	}
 	h.logRefusal(r, k, p.RequestID, err)
+	discardBody(r)
 	h.writeProblem(w, &p)
 }
 

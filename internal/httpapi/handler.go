@@ -60,9 +60,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.isDraining() && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
-	if r.ContentLength != 0 {
-		h.beginBodyTime(w)
-	}
 	if err := h.serve(w, r); err != nil {
 		h.refuse(w, r, err)
 	}

@@ -37,6 +37,8 @@ type fakeReplicator struct {
 	refusal error
 	loss    error
 	silence bool
+	// delay is how long a proposal takes, unless its caller gives up first.
+	delay time.Duration
 	// barrier is the answer to every read barrier.
 	barrier error
 	// leaderless hides the leader.
@@ -57,6 +59,13 @@ func (f *fakeReplicator) Propose(ctx context.Context, command []byte) (config.Re
 	if f.refusal != nil {
 		return config.Result{}, f.refusal
 	}
+	if f.delay > 0 {
+		select {
+		case <-time.After(f.delay):
+		case <-ctx.Done():
+			return config.Result{}, ctx.Err()
+		}
+	}
 	f.index++
 	result := f.state.Apply(f.index, command)
 	f.state.Publish()
@@ -75,7 +84,7 @@ func (f *fakeReplicator) Leader() (string, bool) {
 	return "node-1", !f.leaderless
 }
 
-// break changes the replicator's faults.
+// set changes the replicator's faults.
 func (f *fakeReplicator) set(change func(*fakeReplicator)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,10 +151,14 @@ func (w *lockedWriter) Write(b []byte) (int, error) {
 }
 
 // serve runs the API on a real port and returns its address, as a URL.
-func (a *api) serve() string {
+func (a *api) serve() string { return a.serveWithin(time.Minute) }
+
+// serveWithin is serve with another limit on the time to send a request.
+func (a *api) serveWithin(readTimeout time.Duration) string {
 	a.t.Helper()
 	server := httptest.NewUnstartedServer(a.handler)
 	server.Config = httpapi.NewServer(a.handler, nil)
+	server.Config.ReadTimeout = readTimeout
 	server.Start()
 	a.t.Cleanup(server.Close)
 	return server.URL

@@ -137,7 +137,7 @@ func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, namespace, key 
 			return err
 		}
 	}
-	body, err := h.readBody(w, r)
+	body, err := h.readBody(r)
 	if err != nil {
 		return err
 	}

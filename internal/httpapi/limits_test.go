@@ -35,8 +35,7 @@ func raw(t *testing.T, base, text string) int {
 }
 
 func TestBodiesAreLimitedInSizeAndTime(t *testing.T) {
-	a := newAPI(t, func(_ *config.StoreOptions, o *httpapi.Options) { o.BodyTimeout = 50 * time.Millisecond })
-	base := a.serve()
+	base := newAPI(t, nil).serveWithin(50 * time.Millisecond)
 	const head = "PUT /v1/kv/pay/a HTTP/1.1\r\nHost: localhost\r\n"
 	for name, c := range map[string]struct {
 		text   string
@@ -55,6 +54,23 @@ func TestBodiesAreLimitedInSizeAndTime(t *testing.T) {
 				t.Errorf("status %d, want %d", got, c.status)
 			}
 		})
+	}
+}
+
+func TestTheTimeToSendARequestCutsNothingElseShort(t *testing.T) {
+	a := newAPI(t, nil)
+	a.put("waiting", "1")
+	a.fake.set(func(f *fakeReplicator) { f.delay = 200 * time.Millisecond })
+	base := a.serveWithin(50 * time.Millisecond)
+	const put = "PUT /v1/kv/pay/a HTTP/1.1\r\nHost: localhost\r\n"
+	for text, status := range map[string]int{
+		put + "Content-Length: 1\r\n\r\nv":                                                              201,
+		put + "Transfer-Encoding: chunked\r\n\r\n1\r\nv\r\n0\r\n\r\n":                                   201,
+		"GET /v1/kv/pay/waiting?wait=200ms HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"1\"\r\n\r\n": 304,
+	} {
+		if got := raw(t, base, text); got != status && got != 200 {
+			t.Errorf("%q: status %d, want %d", text, got, status)
+		}
 	}
 }
 
@@ -118,7 +134,7 @@ func TestHostNamesAreMatchedWithoutCasePortOrFinalDot(t *testing.T) {
 	for host, allowed := range map[string]bool{
 		"localhost": true, "localhost:8400": true, "LOCALHOST": true, "127.0.0.1:8400": true, "[::1]:8400": true, "::1": true, "10.1.2.3": true,
 		"cfg": true, "CFG:8400": true, "cfg.": true, "cfg.prod.svc.cluster.local": true, "cfg.prod.svc.cluster.local.:8400": true, "api.example.com": true,
-		"": false, "cfg.prod.svc": false, "cfg.prod.svc.": false, "cfgx": false, "x.cfg": false, "evil.example": false,
+		"": false, "cfg.prod.svc": false, "cfg.prod.svc.": false, "cfg.prod.svc..": false, "cfgx": false, "x.cfg": false, "evil.example": false,
 		"localhost.evil.example": false, "127.0.0.1.evil.example": false, "cfg.prod.svcevil.example": false, "a:b:c": false,
 	} {
 		status := 421

@@ -30,8 +30,6 @@ type Options struct {
 	WriteTimeout time.Duration
 	// ReadTimeout is how long a linear or session read may take; default 5 s.
 	ReadTimeout time.Duration
-	// BodyTimeout is how long a client may take to send a body; default 10 s.
-	BodyTimeout time.Duration
 	// MaxRequests is how many requests are served at a time; those that wait
 	// for a change don't count, for the store bounds them. Default 4096.
 	MaxRequests int
@@ -54,7 +52,7 @@ func (o *Options) Validate() error {
 		return errors.New("no Store is given")
 	case o.Cluster == nil:
 		return errors.New("no Cluster is given")
-	case o.WriteTimeout < 0 || o.ReadTimeout < 0 || o.BodyTimeout < 0:
+	case o.WriteTimeout < 0 || o.ReadTimeout < 0:
 		return errors.New("a timeout is negative")
 	case o.MaxRequests < 0:
 		return fmt.Errorf("MaxRequests is %d and can't be negative", o.MaxRequests)
@@ -89,7 +87,6 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.WriteTimeout, 10 * time.Second},
 		{&o.ReadTimeout, 5 * time.Second},
-		{&o.BodyTimeout, 10 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.standard

@@ -11,6 +11,9 @@ import (
 const (
 	// readHeaderTimeout is how long a client may take to send a request's head.
 	readHeaderTimeout = 10 * time.Second
+	// readTimeout is how long it may take to send a request with its body. It
+	// stops running when the body is here, so a write or a wait may be longer.
+	readTimeout = 30 * time.Second
 	// writeTimeout is how long a request may take from its head to the end of
 	// its reply. One that waits for a change asks for more by itself.
 	writeTimeout = time.Minute
@@ -24,13 +27,14 @@ const (
 	DefaultMaxConnections = 24_000
 )
 
-// NewServer returns a server for the handler with bounds on time and size. It
-// has no ReadTimeout: that one runs on while a request waits for a change and
-// would end it. Bodies have a deadline of their own.
+// NewServer returns a server for the handler with bounds on time and size. Two
+// of them are the handler's only guard against clients that send or read too
+// slowly, so another server needs a ReadTimeout and a WriteTimeout too.
 func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -79,6 +79,8 @@ func refusals() []documented {
 		at("DELETE", "/v1/kv/pay/a", `If-Match: "9"`), at("DELETE", "/v1/kv/pay/none", "If-Match: *"),
 		at("PUT", "/v1/kv/pay/a", `If-Match: W/"1"`), at("PUT", "/v1/kv/pay/a", `If-Match: "01"`))
 	add(413, "too_large", request{method: "PUT", target: "/v1/kv/pay/a", body: strings.Repeat("v", config.MaxValueBytes+1)})
+	add(413, "too_large", request{method: "PUT", target: "/v1/kv/pay/a", body: strings.Repeat("v", 2*config.MaxValueBytes)})
+	add(404, "no_such_endpoint", request{method: "PUT", target: "/v1/kw/pay/a", body: strings.Repeat("v", 2*config.MaxValueBytes)})
 	add(415, "unsupported_encoding", at("PUT", "/v1/kv/pay/a", "Content-Encoding: gzip"))
 	add(421, "unknown_host", at("GET", "/v1/kv/pay/a", "Host: evil.example"), at("PUT", "/v1/kv/pay/a", "Host: cfg.prod.svcx"))
 	return list

@@ -58,12 +58,10 @@ func (s *State) put(f *putFields) Result {
 	}
 
 	if sp == nil {
-		sp = newSpace()
+		sp = new(space)
 		s.spaces[f.Namespace] = sp
-		sp.bytes -= namespaceOverheadBytes // it is part of growth
 	}
 	sp.entries.Set(entry.Key, entry)
-	sp.bytes += growth
 	s.bytes += growth
 	if old == nil {
 		s.keys++
@@ -91,7 +89,6 @@ func (s *State) delete(f *deleteFields) Result {
 	}
 
 	sp.entries.Delete(f.Key)
-	sp.bytes -= old.chargeBytes()
 	s.bytes -= old.chargeBytes()
 	s.keys--
 	if sp.entries.Len() == 0 {

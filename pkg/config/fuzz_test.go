@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -66,39 +65,27 @@ func FuzzRestoreFrames(f *testing.F) {
 	for _, l := range []*log{newLog(f), filled(f)} {
 		f.Add(unframe(snapshot(f, l.state)))
 	}
-	f.Fuzz(func(t *testing.T, payloads []byte) { checkRestore(t, reframe(payloads)) })
+	f.Fuzz(func(t *testing.T, data []byte) { checkRestore(t, reframe(data)) })
 }
 
-const magic = "cnclave\x01"
-
-// unframe takes the checksums of a snapshot away, and reframe makes them anew.
-func unframe(snapshot []byte) (payloads []byte) {
-	for rest := snapshot[len(magic):]; len(rest) > 0; {
-		length := binary.BigEndian.Uint32(rest)
-		payloads = binary.BigEndian.AppendUint16(payloads, uint16(length))
-		payloads, rest = append(payloads, rest[8:8+length]...), rest[8+length:]
+// unframe writes the payloads of a snapshot one after the other, each with its
+// length in front, and reframe makes a snapshot of them.
+func unframe(snapshot []byte) (data []byte) {
+	for _, payload := range payloads(snapshot) {
+		data = binary.BigEndian.AppendUint16(data, uint16(len(payload)))
+		data = append(data, payload...)
 	}
-	return payloads
+	return data
 }
 
-func reframe(payloads []byte) []byte {
-	snapshot := []byte(magic)
-	for len(payloads) > 2 {
-		length := min(int(binary.BigEndian.Uint16(payloads)), len(payloads)-2)
-		payload := payloads[2 : 2+length]
-		payloads = payloads[2+length:]
-		if length > 0 && payload[0] == 'Z' {
-			// The end holds a checksum of its own, at its end.
-			payload = binary.BigEndian.AppendUint32(bytes.Clone(payload[:max(1, length-4)]), crc(snapshot))
-		}
-		snapshot = binary.BigEndian.AppendUint32(snapshot, uint32(len(payload)))
-		snapshot = binary.BigEndian.AppendUint32(snapshot, crc(payload))
-		snapshot = append(snapshot, payload...)
+func reframe(data []byte) []byte {
+	var all [][]byte
+	for len(data) > 2 {
+		length := min(int(binary.BigEndian.Uint16(data)), len(data)-2)
+		all, data = append(all, data[2:2+length]), data[2+length:]
 	}
-	return snapshot
+	return frame(all)
 }
-
-func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // checkRestore restores a snapshot that may be anything.
 func checkRestore(t *testing.T, data []byte) {

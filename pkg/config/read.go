@@ -103,29 +103,32 @@ func (s *Store) barrier(ctx context.Context) error {
 
 // awaitRevision waits until the local state has reached a revision.
 func (s *Store) awaitRevision(ctx context.Context, revision uint64) error {
-	for s.Revision() < revision {
-		if err := s.awaitChange(ctx, revision); err != nil {
+	reached := s.Revision() >= revision // as it mostly is, and then needs no watch
+	for !reached {
+		var err error
+		if reached, err = s.awaitChange(ctx, revision); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// awaitChange waits for any change while the state is below revision.
-func (s *Store) awaitChange(ctx context.Context, revision uint64) error {
+// awaitChange tells whether the state has reached a revision or, if it hasn't,
+// waits for any change.
+func (s *Store) awaitChange(ctx context.Context, revision uint64) (reached bool, err error) {
 	watch, err := s.Watch(WatchAll())
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer watch.Close()
 	if s.Revision() >= revision {
-		return nil
+		return true, nil
 	}
 	select {
 	case <-watch.Changed():
-		return nil
+		return false, nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w: revision %d was asked for and %d is here: %w",
+		return false, fmt.Errorf("%w: revision %d was asked for and %d is here: %w",
 			ErrNotCaughtUp, revision, s.Revision(), context.Cause(ctx))
 	}
 }

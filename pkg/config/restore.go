@@ -97,7 +97,8 @@ func (r *frameReader) space(c *contents, previous string, fields []byte) (string
 	if announced.Name <= previous || announced.Keys == 0 {
 		return "", fmt.Errorf("%w: namespace %q with %d keys follows %q", ErrBadSnapshot, announced.Name, announced.Keys, previous)
 	}
-	sp := newSpace()
+	sp := new(space)
+	c.bytes += namespaceOverheadBytes
 	last := ""
 	for range announced.Keys {
 		entry, err := r.entry(c.revision)
@@ -109,11 +110,10 @@ func (r *frameReader) space(c *contents, previous string, fields []byte) (string
 		}
 		last = entry.Key
 		sp.entries.Load(entry.Key, entry)
-		sp.bytes += entry.chargeBytes()
+		c.bytes += entry.chargeBytes()
 	}
 	c.spaces[announced.Name] = sp
 	c.keys += sp.entries.Len()
-	c.bytes += sp.bytes
 	return announced.Name, nil
 }
 

@@ -6,11 +6,7 @@ import "github.com/tidwall/btree"
 // their keys, in a tree whose copies share what they have in common.
 type space struct {
 	entries btree.Map[string, *Entry]
-	// bytes is the charge of all entries and of the namespace itself.
-	bytes int64
 }
-
-func newSpace() *space { return &space{bytes: namespaceOverheadBytes} }
 
 // get returns the entry of a key, or nil. A nil space is an empty one.
 func (s *space) get(key string) *Entry {
@@ -24,5 +20,5 @@ func (s *space) get(key string) *Entry {
 // freeze returns a view of the space that later changes of it leave alone. It
 // costs the same whatever the size; nodes are copied when they are changed.
 func (s *space) freeze() *space {
-	return &space{entries: *s.entries.Copy(), bytes: s.bytes}
+	return &space{entries: *s.entries.Copy()}
 }

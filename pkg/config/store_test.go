@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,27 @@ func TestASessionReadWaitsUntilItsRevisionIsThere(t *testing.T) {
 			t.Errorf("%d topics are left", n)
 		}
 	})
+}
+
+// TestSessionReadsBesideTheirWriteAreNotLeftWaiting lets the write come at any
+// moment of many reads: no later one would wake them.
+func TestSessionReadsBesideTheirWriteAreNotLeftWaiting(t *testing.T) {
+	const rounds, readers = 500, 32
+	store, fake := newStore(t, config.StoreOptions{})
+	run(t, store)
+	for revision := range uint64(rounds) {
+		var reading sync.WaitGroup
+		for range readers {
+			reading.Go(func() {
+				_, _, err := store.Get(context.Background(), "pay", "a", config.ReadOptions{Level: config.Session, MinRevision: revision + 1})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		fake.apply(put("a", "v"))
+		reading.Wait()
+	}
 }
 
 func TestAPageIsNeverOlderThanTheOneBefore(t *testing.T) {

@@ -24,7 +24,8 @@ func TestKilledMembersLoseNothing(t *testing.T) {
 			rounds = 3
 		}
 	}
-	c := startCluster(t, 3)
+	// Snapshots are taken often, so that kills hit them and what they leave behind.
+	c := startCluster(t, 3, "--snapshot-entries", "200")
 	l := startLoad(t, c, requestTimeout)
 	var deposed, extinct []time.Duration // when a leader was killed, and when everyone was
 	for round := range rounds {

@@ -103,9 +103,12 @@ func TestWipedMajorityFormsNoEmptyCluster(t *testing.T) {
 				awaitWaiting(t, n)
 				refusesToServe(t, c, n)
 			}
-			if a := c.local(keeper, "kept"); a.value != "value" {
-				t.Errorf("the member that kept its disk has %v", a)
-			}
+			await(t, "the member that kept its disk serves what it has", func() error {
+				if a := c.local(keeper, "kept"); a.value != "value" {
+					return errors.New(a.String())
+				}
+				return nil
+			})
 			if a := c.do(keeper, request{method: http.MethodPut, key: "kept", value: "new", timeout: requestTimeout}); a.status == http.StatusOK {
 				t.Errorf("one member of three wrote: %v", a)
 			}
@@ -115,12 +118,14 @@ func TestWipedMajorityFormsNoEmptyCluster(t *testing.T) {
 
 func TestMemberOfAnotherClusterIsRefused(t *testing.T) {
 	c := startCluster(t, 3)
-	own, foreign := c.nodes[2], *c.nodes[2]
+	own := c.nodes[2]
 	c.put(c.nodes[0], "kept", "value")
 	own.stop()
 	// Another cluster's member takes the place of one: same name, same addresses.
-	stranger := &foreign
-	stranger.running, stranger.dir, stranger.log = nil, own.dir+"-foreign", own.log+"-foreign"
+	stranger := &node{
+		t: t, name: own.name, dir: own.dir + "-foreign", log: own.log + "-foreign",
+		http: own.http, peer: own.peer, ops: own.ops,
+	}
 	stranger.args = append(append([]string{}, own.args...), "--data-dir", stranger.dir, "--cluster-name", "another")
 	stranger.start()
 	defer stranger.discard()

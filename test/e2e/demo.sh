@@ -11,9 +11,9 @@ show() { # prints a command, then runs it where the cluster is reachable
 	bin/kube exec -- "$@"
 }
 
-in_pod() { # runs the command line as an application in a pod of its own
+in_pod() { # runs the command line as an application in a pod of its own, which may be earlier than the Service
 	echo "\$ conclave --endpoint http://cfg:8400 $*     # in a pod"
-	bin/kube exec -- kubectl run demo --image="$image" --restart=Never --quiet --command -- \
+	bin/kube exec -- kubectl run demo --image="$image" --restart=OnFailure --quiet --command -- \
 		/conclave --endpoint http://cfg:8400 "$@" >/dev/null
 	bin/kube exec -- kubectl wait --for=jsonpath='{.status.phase}'=Succeeded --timeout=60s pod/demo >/dev/null
 	bin/kube exec -- kubectl logs demo

@@ -18,13 +18,13 @@ const storyEndpoint = "http://" + sampleCluster + ":8400"
 // startPod starts a pod that uses the sample cluster: its command gets the
 // address in --endpoint. An empty node leaves the choice to the scheduler. The
 // pod meets the restricted Pod Security Standard, as its namespace demands.
-func (s *story) startPod(t *testing.T, name, image, node string, command ...string) {
+func (s *story) startPod(t *testing.T, name, image, node string, restart corev1.RestartPolicy, command ...string) {
 	t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: storyNamespace, Name: name, Labels: map[string]string{"app.kubernetes.io/name": "e2e"}},
 		Spec: corev1.PodSpec{
 			NodeName:                     node,
-			RestartPolicy:                corev1.RestartPolicyNever,
+			RestartPolicy:                restart,
 			AutomountServiceAccountToken: ptr.To(false),
 			SecurityContext: &corev1.PodSecurityContext{
 				RunAsNonRoot:   ptr.To(true),
@@ -67,10 +67,12 @@ func (s *story) awaitPhase(t *testing.T, name string, phase corev1.PodPhase) {
 }
 
 // inPod runs the command line in a pod of its own, as an application that
-// reaches the cluster through its Service, and returns what it prints.
+// reaches the cluster through its Service, and returns what it prints. It starts
+// again when it fails, since a node learns of new endpoints a moment later than
+// the status.
 func (s *story) inPod(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	s.startPod(t, name, s.image, "", append([]string{"/conclave"}, args...)...)
+	s.startPod(t, name, s.image, "", corev1.RestartPolicyOnFailure, append([]string{"/conclave"}, args...)...)
 	s.awaitPhase(t, name, corev1.PodSucceeded)
 	return s.kubectl(t, "logs", name)
 }

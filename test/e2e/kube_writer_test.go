@@ -37,7 +37,7 @@ type witness struct {
 // returns once its writes go through.
 func (s *story) startWitness(t *testing.T, name, node string) *witness {
 	t.Helper()
-	s.startPod(t, name, s.writerImage, node, "/writer", "--namespace="+witnessNamespace, "--name="+name)
+	s.startPod(t, name, s.writerImage, node, corev1.RestartPolicyNever, "/writer", "--namespace="+witnessNamespace, "--name="+name)
 	s.awaitPhase(t, name, corev1.PodRunning)
 	w := &witness{s, name}
 	w.awaitWrites(t, enoughWrites)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -49,12 +51,17 @@ func start(ctx context.Context, o options) (*writer, error) {
 	if o.timeout <= 0 || o.pause < 0 {
 		return nil, fmt.Errorf("--timeout %v must be above zero, --pause %v not below", o.timeout, o.pause)
 	}
+	dial, err := dialOnce(ctx, o.endpoint)
+	if err != nil {
+		return nil, err
+	}
 	w := &writer{options: o, began: time.Now()}
 	ctx, w.cancel = context.WithCancel(ctx)
 	for worker := range o.workers {
 		// A transport of its own is a connection of its own, and so a member of
 		// its own behind the Service.
 		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.DialContext = dial
 		store, err := client.New(client.Options{Endpoint: o.endpoint, HTTPClient: &http.Client{Transport: transport}})
 		if err != nil {
 			w.stop()
@@ -66,6 +73,26 @@ func start(ctx context.Context, o options) (*writer, error) {
 		})
 	}
 	return w, nil
+}
+
+// dialOnce looks the endpoint's host up now and returns a function that connects
+// to what was found, whatever name it is given. A Service keeps its address. A
+// lookup for each connection would make the history tell of the cluster's DNS: a
+// node that is lost may take a DNS server with it, and a lookup that was sent there
+// holds up all others of the process for ten seconds.
+func dialOnce(ctx context.Context, endpoint string) (func(context.Context, string, string) (net.Conn, error), error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Port() == "" {
+		return nil, fmt.Errorf("--endpoint %q: want http://HOST:PORT", endpoint)
+	}
+	found, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
+	if err != nil {
+		return nil, fmt.Errorf("--endpoint: %w", err)
+	}
+	var dialer net.Dialer
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, net.JoinHostPort(found[0], u.Port()))
+	}, nil
 }
 
 // stop ends the workers once they have their answers.

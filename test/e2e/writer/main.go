@@ -55,7 +55,9 @@ func run(ctx context.Context, args []string) error {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		err = server.Shutdown(ending)
-		<-failed
+		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
 	}
 	w.stop()
 	return err

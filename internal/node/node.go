@@ -109,11 +109,12 @@ func (n *node) prepare() (*ports, error) {
 // run brings up everything that has goroutines and waits for its end.
 func (n *node) run(ctx context.Context, ports *ports) error {
 	n.bootstrap = n.newBootstrap()
+	dialer := newDialer()
 	var err error
 	n.peers, err = transport.Listen(context.WithoutCancel(ctx), transport.Options{
 		Member: n.identity.Member, ClusterID: n.identity.ClusterID, Boot: n.boot,
 		Name: n.identity.Name, Address: n.self.Address, Listener: ports.peer,
-		Resolve: n.resolve, Receive: n.receive, ReceiveSnapshot: n.receiveSnapshot,
+		Dial: dialer.dial, Resolve: n.resolve, Receive: n.receive, ReceiveSnapshot: n.receiveSnapshot,
 		Bootstrap: n.answerBootstrap, Logger: n.options.Logger,
 	})
 	if err != nil {
@@ -128,6 +129,7 @@ func (n *node) run(ctx context.Context, ports *ports) error {
 	g.Go(func() error { return n.store.Run(serving) })
 	g.Go(func() error { return n.serve(serving, ports) })
 	g.Go(func() error { return n.takePart(serving) })
+	g.Go(func() error { dialer.refresh(serving, n.peerHosts); return nil })
 	g.Go(func() error {
 		select {
 		case err := <-n.failure:

@@ -19,6 +19,9 @@ import (
 // checkTimeout bounds the search for an order of one history's operations.
 const checkTimeout = 60 * time.Second
 
+// problemsShown bounds how many problems besides that of the order a test shows.
+const problemsShown = 10
+
 // held is what a key holds after some of its operations.
 type held struct {
 	exists bool
@@ -155,10 +158,11 @@ func (r *record) check(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, fault := range r.faults {
-		t.Error(fault)
-	}
-	for _, problem := range revisionProblems(r.operations) {
+	for i, problem := range slices.Concat(r.faults, revisionProblems(r.operations)) {
+		if i == problemsShown {
+			t.Error("and more of the kind")
+			break
+		}
 		t.Error(problem)
 	}
 	result, info := porcupine.CheckOperationsVerbose(keyModel, r.calls(), checkTimeout)

@@ -2,10 +2,10 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL    := go tool -modfile=tools/go.mod
-GOTEST  := $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg --
+GOTEST  := $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg
 
 # Packages that start goroutines: `make race` looks at these.
-CONCURRENT := ./pkg/raft/... ./pkg/config/... ./pkg/client/... ./internal/...
+CONCURRENT := ./pkg/raft/... ./pkg/config/... ./pkg/client/... $(filter-out ./internal/controller,$(wildcard ./internal/*))
 # Debian packages that tests need besides Go, make and git: gcc for the race
 # detector, buildah for the image, the rest for the Kubernetes in test/kube.
 # .ci/run installs them.
@@ -54,13 +54,13 @@ fresh:
 
 .PHONY: unit race bench
 unit: ## the tests, without the long ones
-	$(GOTEST) -short ./...
+	$(GOTEST) --hide-summary=skipped -- -short ./...
 race: ## the concurrent packages with the long tests, under the race detector
 ifneq ($(shell command -v gcc 2>/dev/null),)
-	CGO_ENABLED=1 $(GOTEST) -race -timeout 30m $(CONCURRENT)
+	CGO_ENABLED=1 $(GOTEST) -- -race -timeout 30m $(CONCURRENT)
 else
 	@echo "SKIPPED: race detector: needs a C compiler (Debian: gcc libc6-dev); the long tests run without it"
-	$(GOTEST) -timeout 30m $(CONCURRENT)
+	$(GOTEST) -- -timeout 30m $(CONCURRENT)
 endif
 bench: ## the benchmarks of the hot paths
 	go test -run '^$$' -bench . ./pkg/... ./internal/httpapi
@@ -83,13 +83,13 @@ envtest: bin/kube ## the controller on a real API server
 	cd test/kube && go test ./...
 	bin/kube build envtest helm
 	assets=$$(bin/kube env KUBEBUILDER_ASSETS) && \
-		KUBEBUILDER_ASSETS=$$assets HELM=$$assets/helm $(GOTEST) -timeout 30m ./internal/controller/...
+		KUBEBUILDER_ASSETS=$$assets HELM=$$assets/helm $(GOTEST) -- -timeout 30m ./internal/controller/...
 else
 envtest:
 	@echo "SKIPPED: the controller on a real API server: needs Linux"
 endif
 e2e: build bin/writer $(KUBE) ## clusters of processes, then on a real Kubernetes of several nodes (root)
-	$(GOTEST) -timeout 30m -skip '^TestKube$$' ./test/e2e/...
+	$(GOTEST) -- -timeout 30m -skip '^TestKube$$' ./test/e2e/...
 	test/e2e/kube.sh
 
 .PHONY: kube-up kube-down kube-demo

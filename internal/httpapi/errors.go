@@ -44,6 +44,7 @@ var (
 	kindOverloaded = &kind{status: 503, code: "overloaded", title: "The server has too much to do", retryable: true}
 	kindStopping   = &kind{status: 503, code: "stopping", title: "The server is shutting down", retryable: true}
 	kindParked     = &kind{status: 503, code: "parked", title: "This member can't serve", retryable: true}
+	kindNotReady   = &kind{status: 503, code: "not_ready", title: "This member has not caught up since its start", retryable: true}
 	// A write whose outcome is unknown isn't called retryable: sent again, it
 	// could undo what somebody wrote in between.
 	kindUnknown     = &kind{status: 504, code: "outcome_unknown", title: "What became of the write isn't known", unknown: true}
@@ -64,6 +65,7 @@ var kinds = []struct {
 	{config.ErrQuota, kindQuota},
 	{config.ErrTooManyWatches, kindWatches},
 	{config.ErrParked, kindParked},
+	{config.ErrNotReady, kindNotReady},
 	{config.ErrNotCaughtUp, kindNotCaughtUp},
 	{config.ErrNoLeader, kindNoLeader},
 	{config.ErrOverloaded, kindOverloaded},

@@ -94,7 +94,7 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 func (n *node) prepare() (*ports, error) {
 	n.metrics = newMetrics(n)
 	var err error
-	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{}); err != nil {
+	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{Ready: n.servable}); err != nil {
 		return nil, err
 	}
 	if n.clients, err = n.newClientAPI(); err != nil {
@@ -175,7 +175,7 @@ const handOverTimeout = 2 * time.Second
 // asked for costs no election timeout.
 func (n *node) handOver(serving context.Context) {
 	running := n.replicator.replica.Load()
-	if running == nil || running.Leader() != n.self.ID {
+	if running == nil || running.Leader() != n.self.ID || len(running.Membership().Membership.Voters) == 1 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(serving, handOverTimeout)
@@ -300,6 +300,16 @@ func (n *node) logFailed(err error) {
 	case n.failure <- err:
 	default:
 	}
+}
+
+// servable tells why local reads would get less than this node may have served
+// before: until it has caught up once, its log is not replayed to the end.
+func (n *node) servable() error {
+	if n.ready.caughtUp.Load() {
+		return nil
+	}
+	_, reason := operations{n}.Ready()
+	return fmt.Errorf("%w: %s", config.ErrNotReady, reason)
 }
 
 // stage tells how far the node has come.

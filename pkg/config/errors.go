@@ -34,6 +34,10 @@ var (
 	// ErrParked: this member can't follow the log any further and serves
 	// nothing. Certainly not applied; worth another try at another member.
 	ErrParked = errors.New("parked")
+	// ErrNotReady: this member hasn't caught up since its start, or isn't part of
+	// its cluster yet, so what it holds may be older than what it has served
+	// before. Worth another try soon, or at another member.
+	ErrNotReady = errors.New("not ready")
 	// ErrOutcomeUnknown: nobody told in time what became of a write. It may
 	// have been applied, and may yet be. Store never sends it again.
 	ErrOutcomeUnknown = errors.New("outcome unknown")

@@ -9,7 +9,8 @@ import (
 
 // Get reads one key. The entry is nil when the key is absent, which is no
 // error. Errors: ErrInvalid, ErrNoLeader, ErrOverloaded, ErrStopping,
-// ErrParked, ErrNotCaughtUp; with Session also ErrTooManyWatches.
+// ErrParked, ErrNotCaughtUp; with Session also ErrTooManyWatches, with Local
+// ErrNotReady.
 func (s *Store) Get(ctx context.Context, namespace, key string, o ReadOptions) (*Entry, Standing, error) {
 	if err := CheckNamespace(namespace); err != nil {
 		return nil, Standing{}, err
@@ -75,7 +76,10 @@ func (s *Store) read(ctx context.Context, o ReadOptions) (*View, Standing, error
 	case Session:
 		err = s.awaitRevision(ctx, o.MinRevision)
 	case Local:
-		// Whatever is here will do.
+		// Whatever is here will do, unless it is less than was here before.
+		if s.ready != nil {
+			err = s.ready()
+		}
 	}
 	if err != nil {
 		return nil, Standing{}, err

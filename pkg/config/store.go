@@ -17,6 +17,9 @@ type StoreOptions struct {
 	// MaxWatches is how many watches may be open at once, waiting reads
 	// included; 0 means DefaultMaxWatches.
 	MaxWatches int
+	// Ready tells why the local state may not be served yet, and returns nil once
+	// it may; nil means always. It is called for each local read.
+	Ready func() error
 	// Now is a monotonic clock, used for Standing.Staleness alone; nil means
 	// time.Now.
 	Now func() time.Time
@@ -36,6 +39,7 @@ type Store struct {
 	state      *State
 	replicator Replicator
 	maxWatches int64
+	ready      func() error
 	now        func() time.Time
 	// made is when the store was made, and freshNanos how long after that the
 	// last successful read barrier began; negative before the first.
@@ -49,7 +53,7 @@ func NewStore(state *State, replicator Replicator, o StoreOptions) (*Store, erro
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
 	}
-	s := &Store{state: state, replicator: replicator, maxWatches: int64(o.MaxWatches), now: o.Now}
+	s := &Store{state: state, replicator: replicator, maxWatches: int64(o.MaxWatches), ready: o.Ready, now: o.Now}
 	if s.maxWatches == 0 {
 		s.maxWatches = DefaultMaxWatches
 	}

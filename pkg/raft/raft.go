@@ -87,7 +87,7 @@ func New(config Config, state State) (*Raft, error) {
 		snapshot:    state.Snapshot,
 		memberships: slices.Clone(state.Memberships),
 	}
-	r.out.saved = HardState{Term: r.term, Vote: r.vote}
+	r.out.saved = state.HardState
 	if r.log.base == 0 && r.log.last > 0 && r.log.committed == 0 {
 		// The first configuration is entry 1 of term 0, the same on every
 		// member that ever had one, so it is committed from the start.
@@ -108,6 +108,9 @@ func (r *Raft) Tick() {
 	r.electionTicks++
 	if r.electionTicks >= r.timeoutTicks {
 		r.resetElectionTimer()
+		// One that can't stand for election must forget its leader all the same,
+		// or it would go on refusing its vote to others.
+		r.leader = NoMember
 		if r.mayCampaign() {
 			r.startPreVote()
 		}

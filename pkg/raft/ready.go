@@ -40,7 +40,7 @@ type outbox struct {
 	announceEntries bool
 	announceCommit  bool
 
-	// saved is the hard state as of the last Write.
+	// saved is the hard state as of the last Write that reached for the disk.
 	saved   HardState
 	writeID WriteID
 	// pending holds the Writes that are not known to be durable.
@@ -138,7 +138,9 @@ func (r *Raft) nextWrite() *Write {
 	r.out.writeID++
 	w.ID = r.out.writeID
 	w.HardState = HardState{Term: r.term, Vote: r.vote, Commit: min(r.log.committed, r.log.written)}
-	r.out.saved = w.HardState
+	if w.NeedsDisk() {
+		r.out.saved = w.HardState
+	}
 	r.out.pending = append(r.out.pending, pendingWrite{id: w.ID, last: r.log.written, term: r.term, vote: r.vote})
 	return w
 }

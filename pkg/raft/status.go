@@ -55,6 +55,9 @@ func (r *Raft) Durable() Index { return r.log.durable }
 // SnapshotIndex returns the index of the newest snapshot, 0 when there is none.
 func (r *Raft) SnapshotIndex() Index { return r.snapshot.Index }
 
+// SavedCommit returns the commit index that the last Write carried to the disk.
+func (r *Raft) SavedCommit() Index { return r.out.saved.Commit }
+
 // Status returns what the member says of itself.
 func (r *Raft) Status() Status {
 	s := Status{

@@ -126,6 +126,20 @@ func (l *Loop) answer(a Answer) {
 	l.effects.Answers = append(l.effects.Answers, a)
 }
 
+// LastWord returns a Write that only renews the commit index on disk, for the end
+// of a replica that stops in good order: started alone, it then knows what it may
+// apply. It is nil when that would say nothing new.
+func (l *Loop) LastWord() *raft.Write {
+	s := l.core.Status()
+	known := min(s.Committed, s.Durable)
+	if known <= l.core.SavedCommit() {
+		return nil
+	}
+	return &raft.Write{
+		HardState: raft.HardState{Term: s.Term, Vote: s.Vote, Commit: known}, HardStateChanged: true,
+	}
+}
+
 // Status returns what the core says of itself.
 func (l *Loop) Status() raft.Status { return l.core.Status() }
 

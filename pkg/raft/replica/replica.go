@@ -89,10 +89,15 @@ func (r *Replica) Run(parent context.Context) error {
 	g.Go(func() error { return r.runLoop(ctx, g) })
 	err := g.Wait()
 	r.abandon()
-	if parent.Err() != nil && errors.Is(err, context.Cause(parent)) {
-		return nil
+	if parent.Err() == nil || !errors.Is(err, context.Cause(parent)) {
+		return err
 	}
-	return err
+	if w := r.loop.LastWord(); w != nil {
+		if err := r.options.Storage.Save(w); err != nil {
+			return fmt.Errorf("replica: writing the commit index: %w", err)
+		}
+	}
+	return nil
 }
 
 // restoreAtStart brings the state machine to the newest snapshot, from which the

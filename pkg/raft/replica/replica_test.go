@@ -308,3 +308,21 @@ func TestClosingAnswersEveryoneWhoWaits(t *testing.T) {
 		}
 	})
 }
+
+func TestStopInGoodOrderKeepsTheCommitIndex(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 3, nil)
+		_, index, err := c.replicas[c.leader()].Propose(t.Context(), []byte("the last one for a while"))
+		must(t, err)
+		time.Sleep(time.Second) // Everyone has heard of the commit, and nothing is written any more.
+		c.close()
+		for i, disk := range c.disks {
+			must(t, disk.Crash())
+			opened, err := disk.Open()
+			must(t, err)
+			if got := opened.State.HardState.Commit; got != index {
+				t.Errorf("replica %d knows on disk of commits up to %d, want %d", i, got, index)
+			}
+		}
+	})
+}

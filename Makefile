@@ -36,7 +36,7 @@ fmt-check:
 vet:
 	go vet ./...
 lint: ## golangci-lint, as .golangci.yml tells it
-	$(TOOL) golangci-lint run
+	$(TOOL) golangci-lint run --allow-parallel-runners
 arch: ## the laws of imports, sizes and layout
 	go test ./test/arch
 
@@ -101,8 +101,8 @@ kube-demo: kube-up build ## on that Kubernetes: install the chart, apply a RaftC
 	test/e2e/demo.sh
 
 .PHONY: clean debian-packages FORCE
-clean: ## remove what the other targets made
-	rm -rf bin data
+clean: ## remove what was built; the data of make run stays
+	rm -rf bin
 debian-packages: # for .ci/run
 	@echo $(PACKAGES)
 FORCE:

@@ -1,13 +1,15 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -60,26 +62,55 @@ func (s *devSettings) run(c *cobra.Command) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(c.Context())
-	var up sync.WaitGroup
 	for i, name := range devNames {
-		up.Add(1)
 		o := s.options(i)
 		o.AdminTokenFile, o.Logger = token, logger.With("node", name)
 		g.Go(func() error {
-			return named(name, node.Run(ctx, o, func(node.Addresses) { up.Done() }))
+			return named(name, node.Run(ctx, o, nil))
 		})
 	}
-	ended := make(chan struct{})
-	go func() {
-		up.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		s.greet(c.OutOrStdout())
-	case <-ctx.Done():
-	}
+	g.Go(func() error {
+		if awaitReady(ctx, s.ready) {
+			s.greet(c.OutOrStdout())
+		}
+		return nil
+	})
 	return g.Wait()
+}
+
+// readyPause is the time between two looks at whether the cluster is ready.
+const readyPause = 20 * time.Millisecond
+
+// awaitReady waits until ready says so, and tells whether it did before ctx ended.
+func awaitReady(ctx context.Context, ready func(context.Context) bool) bool {
+	for !ready(ctx) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(readyPause):
+		}
+	}
+	return true
+}
+
+// ready tells whether all three nodes take clients.
+func (s *devSettings) ready(ctx context.Context) bool {
+	for i := range devNames {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.options(i).Ops+"/readyz", nil)
+		if err != nil {
+			return false
+		}
+		request.Close = true
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return false
+		}
+	}
+	return true
 }
 
 // named tells which node an error is of.
@@ -124,6 +155,9 @@ func devToken(dir string) (string, error) {
 		return "", fmt.Errorf("dir: %w", err)
 	}
 	path := filepath.Join(dir, "admin-token")
+	if err := checkDevDir(dir, path); err != nil {
+		return "", err
+	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
 		return path, nil
@@ -135,4 +169,16 @@ func devToken(dir string) (string, error) {
 		return "", errors.Join(err, file.Close())
 	}
 	return path, file.Close()
+}
+
+// checkDevDir refuses a directory that holds something and was not made here.
+func checkDevDir(dir, token string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("dir: %w", err)
+	}
+	if _, err := os.Stat(token); err == nil || len(entries) == 0 {
+		return nil
+	}
+	return fmt.Errorf("dir: %s holds %q and is not the data of node dev: name an empty directory", dir, entries[0].Name())
 }

@@ -155,6 +155,7 @@ func (n *node) run(ctx context.Context, ports *ports) error {
 
 // drain stays of use while load balancers turn away.
 func (n *node) drain(serving context.Context) {
+	n.options.Logger.Info("stopping")
 	n.ready.stop()
 	n.clients.Drain()
 	n.handOver(serving)
@@ -240,6 +241,11 @@ func (n *node) newBootstrap() *bootstrap {
 func (n *node) findCluster(ctx context.Context) (*raft.Membership, error) {
 	if n.options.InitialState == InitialExisting {
 		return nil, nil
+	}
+	if derived := n.options.clusterID(); derived != n.identity.ClusterID {
+		// Nothing has formed, so nothing is lost by starting over.
+		return nil, fmt.Errorf("data directory %s was made for cluster %s, but --cluster-name and the initial nodes now mean cluster %s, "+
+			"and none has formed yet: give the settings of the first start, or empty the directory", n.options.DataDir, n.identity.ClusterID, derived)
 	}
 	lookups := complaints{logger: n.options.Logger}
 	peers, err := discover(ctx, &n.options, func(p discovery.Progress) {

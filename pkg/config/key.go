@@ -32,6 +32,10 @@ func CheckNamespace(s string) error {
 // CheckKey returns an InvalidError unless s is a key: 1 to 512 bytes of UTF-8
 // in segments separated by '/', none of them empty, "." or "..", and without
 // control characters. Keys are compared byte by byte; nothing is normalised.
+//
+// Apply and Restore check by it too, so it must stay what it was: a stricter rule
+// would refuse what the log and the snapshots hold, and members of different
+// versions would differ. A rule for new writes alone belongs in Put.Encode.
 func CheckKey(s string) error {
 	if s == "" || len(s) > MaxKeyBytes {
 		return invalid("key", "it has %d bytes and must have 1 to %d", len(s), MaxKeyBytes)

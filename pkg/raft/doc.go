@@ -35,8 +35,9 @@
 //
 // A driver whose disk is busy asks for a Ready without a Write; what needs the
 // disk gathers into the next one. Steps 2 and 4 may lag as long as their order stays: a leader's entries travel
-// to its followers while its own disk works, so an entry is committed after
-// max(own disk, round trip + a follower's disk).
+// to its followers while its own disk works, and an entry is committed once any
+// majority has it on disk: with a healthy leader after max(own disk, round trip +
+// a follower's disk), with a slow one without waiting for it.
 //
 // Write IDs only grow, and Saved(id) means that everything up to id is on disk
 // in order. Whatever vouches for the disk (votes, vote requests and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,11 +130,12 @@ func TestHostsThatAreNoPeersAnyMoreAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeNetwork{names: map[string][]string{"b.svc": {"10.0.0.2"}, "c.svc": {"10.0.0.3"}}}
 		d := f.dialer()
-		peers := []string{"b.svc", "c.svc"}
+		var peers atomic.Pointer[[]string]
+		peers.Store(&[]string{"b.svc", "c.svc"})
 		ctx, stop := context.WithCancel(t.Context())
-		go d.refresh(ctx, func() []string { return peers })
+		go d.refresh(ctx, func() []string { return *peers.Load() })
 		synctest.Wait()
-		peers = []string{"c.svc"}
+		peers.Store(&[]string{"c.svc"})
 		time.Sleep(refreshInterval)
 		synctest.Wait()
 		if len(d.found) != 1 || d.found["c.svc"] == nil {

@@ -15,6 +15,8 @@ const (
 	// address is known from before. It is short beside an election timeout and
 	// long beside an answer in a healthy network.
 	lookupPatience = 100 * time.Millisecond
+	// rememberedTimeout bounds the attempt to connect to an address from before.
+	rememberedTimeout = 500 * time.Millisecond
 	// lookupTimeout bounds one question to the name servers. Asking anew is
 	// worth more than waiting: the next question may reach another server.
 	lookupTimeout = time.Second
@@ -49,8 +51,9 @@ func newDialer() *dialer {
 	}
 }
 
-// dial connects to host:port; it is transport.Options.Dial. Of several addresses
-// each gets an equal share of the time.
+// dial connects to host:port; it is transport.Options.Dial. When the name servers
+// don't answer at once, it tries where the host was, and then asks them until they
+// say something or ctx ends.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -59,13 +62,41 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if isLiteral(host) {
 		return d.connect(ctx, network, address)
 	}
-	addresses, err := d.addresses(ctx, host)
-	if err != nil {
-		return nil, err
+	if before := d.remembered(host); before != nil {
+		now, err := d.ask(ctx, host, lookupPatience)
+		if err == nil {
+			return d.connectAny(ctx, network, now, port)
+		}
+		if conn, err := d.connectBefore(ctx, network, before, port); err == nil {
+			return conn, nil
+		}
+		d.forget(host)
 	}
+	for {
+		now, err := d.ask(ctx, host, lookupTimeout)
+		switch {
+		case err == nil:
+			return d.connectAny(ctx, network, now, port)
+		case ctx.Err() != nil || !isTimeout(err):
+			return nil, err
+		}
+	}
+}
+
+// connectBefore tries addresses from before, for a short time only: who isn't
+// there any more may not even refuse.
+func (d *dialer) connectBefore(ctx context.Context, network string, addresses []string, port string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, rememberedTimeout)
+	defer cancel()
+	return d.connectAny(ctx, network, addresses, port)
+}
+
+// connectAny connects to the first address that accepts. Each gets an equal share
+// of the time left.
+func (d *dialer) connectAny(ctx context.Context, network string, addresses []string, port string) (net.Conn, error) {
 	var errs []error
-	for i, one := range addresses {
-		conn, err := d.connectWithin(ctx, network, net.JoinHostPort(one, port), len(addresses)-i)
+	for i, address := range addresses {
+		conn, err := d.connectWithin(ctx, network, net.JoinHostPort(address, port), len(addresses)-i)
 		if err == nil {
 			return conn, nil
 		}
@@ -84,27 +115,18 @@ func (d *dialer) connectWithin(ctx context.Context, network, address string, att
 	return d.connect(ctx, network, address)
 }
 
-// addresses finds where a host is: by looking it up, or else from before. When it
-// is new, the name servers are asked until they say something or ctx ends.
-func (d *dialer) addresses(ctx context.Context, host string) ([]string, error) {
+// remembered are the addresses of a host as last looked up, nil for a new one.
+func (d *dialer) remembered(host string) []string {
 	d.mu.Lock()
-	before := d.found[host]
-	d.mu.Unlock()
-	patience := lookupTimeout
-	if before != nil {
-		patience = lookupPatience
-	}
-	for {
-		now, err := d.ask(ctx, host, patience)
-		switch {
-		case err == nil:
-			return now, nil
-		case before != nil && ctx.Err() == nil:
-			return before, nil
-		case ctx.Err() != nil || !isTimeout(err):
-			return nil, err
-		}
-	}
+	defer d.mu.Unlock()
+	return d.found[host]
+}
+
+// forget drops a host's addresses, since nobody is there.
+func (d *dialer) forget(host string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.found, host)
 }
 
 // ask looks a host up once, and remembers the answer.

@@ -14,9 +14,10 @@ import (
 // fakeNetwork is a network of names whose servers may fall silent. Connections
 // succeed to the addresses in up.
 type fakeNetwork struct {
-	names  map[string][]string
-	silent bool
-	up     []string
+	names map[string][]string
+	// silentUntil is when the servers answer again.
+	silentUntil time.Time
+	up          []string
 	// asked counts the lookups, dialled holds the addresses in order.
 	asked   int
 	dialled []string
@@ -27,7 +28,7 @@ func (f *fakeNetwork) dialer() *dialer {
 	d := newDialer()
 	d.lookup = func(ctx context.Context, host string) ([]string, error) {
 		f.asked++
-		if f.silent {
+		if time.Now().Before(f.silentUntil) {
 			<-ctx.Done()
 			return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true}
 		}
@@ -68,7 +69,7 @@ func TestAPeerIsReachedWhileTheNameServersAreSilent(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		go d.refresh(ctx, func() []string { return []string{"b.svc"} })
 		synctest.Wait() // for the first refresh: nobody has dialled yet
-		f.silent = true
+		f.silentUntil = time.Now().Add(time.Hour)
 		if took, err := reach(t, d, "b.svc:8401"); err != nil || took > lookupPatience {
 			t.Errorf("reached after %v: %v", took, err)
 		}
@@ -90,9 +91,24 @@ func TestAPeerThatMovedIsFoundAtItsNewAddress(t *testing.T) {
 	})
 }
 
+func TestAPeerThatMovedWhileTheNameServersWereSilentIsFoundOnceTheySpeak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeNetwork{names: map[string][]string{"b.svc": {"10.0.0.2"}}, up: []string{"10.0.0.2:8401"}}
+		d := f.dialer()
+		if _, err := reach(t, d, "b.svc:8401"); err != nil {
+			t.Fatal(err)
+		}
+		f.names["b.svc"], f.up = []string{"10.0.0.9"}, []string{"10.0.0.9:8401"}
+		f.silentUntil = time.Now().Add(time.Second)
+		if took, err := reach(t, d, "b.svc:8401"); err != nil || took > 2*time.Second {
+			t.Errorf("reached after %v: %v", took, err)
+		}
+	})
+}
+
 func TestAnUnknownPeerIsLookedUpUntilTheTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeNetwork{silent: true}
+		f := &fakeNetwork{silentUntil: time.Now().Add(time.Hour)}
 		if took, err := reach(t, f.dialer(), "b.svc:8401"); err == nil || took != 3*time.Second || f.asked < 3 {
 			t.Errorf("gave up after %v and %d lookups: %v", took, f.asked, err)
 		}

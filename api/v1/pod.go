@@ -25,13 +25,14 @@ type PodSpec struct {
 	// +optional
 	Resources PodResources `json:"resources,omitzero"`
 
-	// affinity is handed to the scheduler as it is.
+	// affinity replaces the operator's own, which prefers to spread members over
+	// zones, and is handed to the scheduler as it is.
 	// +optional
 	Affinity *corev1.Affinity `json:"affinity,omitempty"`
 
-	// topologySpreadConstraints replace the operator's own, which prefer to
-	// spread members over zones and nodes but never keep a pod from starting. An
-	// empty list stands for none. A constraint without a labelSelector counts
+	// topologySpreadConstraints replace the operator's own spreading, which
+	// prefers different zones and different nodes but never keeps a pod from
+	// starting. An empty list stands for none. A constraint without a labelSelector counts
 	// the members of this cluster.
 	// +optional
 	// +listType=atomic

@@ -39,7 +39,7 @@ func podTemplate(in Input) corev1.PodTemplateSpec {
 			SecurityContext:               podSecurity(),
 			TerminationGracePeriodSeconds: ptr.To(pod.TerminationGracePeriodSeconds),
 			ImagePullSecrets:              pullSecrets(in),
-			Affinity:                      pod.Affinity,
+			Affinity:                      affinity(in),
 			TopologySpreadConstraints:     spreadConstraints(in),
 			Tolerations:                   pod.Tolerations,
 			NodeSelector:                  pod.NodeSelector,
@@ -143,21 +143,39 @@ func pullSecrets(in Input) []corev1.LocalObjectReference {
 	return secrets
 }
 
-// spreadConstraints are the resource's own, or else prefer different zones, then
-// different nodes. They only prefer: a cluster that has too few of them should
-// still start.
+// affinity is the resource's own, or else prefers to keep members out of each
+// other's zones, as long as the resource says nothing about spreading either.
+//
+// Zones aren't a second spread constraint: the scheduler takes a node that lacks
+// the label of one of them out of the scoring of all, so that on machines without
+// zones several members would come to lie on one node.
+func affinity(in Input) *corev1.Affinity {
+	pod := in.Cluster.Spec.Pod
+	if pod.Affinity != nil || pod.TopologySpreadConstraints != nil {
+		return pod.Affinity
+	}
+	return &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+		PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
+			Weight: 100,
+			PodAffinityTerm: corev1.PodAffinityTerm{
+				TopologyKey:   corev1.LabelTopologyZone,
+				LabelSelector: &metav1.LabelSelector{MatchLabels: SelectorLabels(in.Cluster.Name)},
+			},
+		}},
+	}}
+}
+
+// spreadConstraints are the resource's own, or else prefer different nodes. They
+// only prefer: a cluster that has too few of them should still start.
 func spreadConstraints(in Input) []corev1.TopologySpreadConstraint {
 	selector := &metav1.LabelSelector{MatchLabels: SelectorLabels(in.Cluster.Name)}
 	if in.Cluster.Spec.Pod.TopologySpreadConstraints == nil {
-		spread := func(topologyKey string) corev1.TopologySpreadConstraint {
-			return corev1.TopologySpreadConstraint{
-				MaxSkew:           1,
-				TopologyKey:       topologyKey,
-				WhenUnsatisfiable: corev1.ScheduleAnyway,
-				LabelSelector:     selector,
-			}
-		}
-		return []corev1.TopologySpreadConstraint{spread(corev1.LabelTopologyZone), spread(corev1.LabelHostname)}
+		return []corev1.TopologySpreadConstraint{{
+			MaxSkew:           1,
+			TopologyKey:       corev1.LabelHostname,
+			WhenUnsatisfiable: corev1.ScheduleAnyway,
+			LabelSelector:     selector,
+		}}
 	}
 	var constraints []corev1.TopologySpreadConstraint
 	for _, constraint := range in.Cluster.Spec.Pod.TopologySpreadConstraints {

@@ -39,6 +39,7 @@ func (s *story) deleteLeaderPod(t *testing.T) {
 		return at >= 0 && pods[at].UID != before && podReady(&pods[at]), fmt.Sprintf("%d pods", len(pods))
 	})
 	s.measured("leader's pod deleted -> its successor ready", time.Since(began))
+	s.checkSpread(t)
 	s.awaitCondition(t, sampleCluster, v1.ConditionReady, metav1.ConditionTrue)
 	w.awaitWrites(t, enoughWrites)
 

@@ -172,9 +172,9 @@ func (s *story) printFigures() {
 	}
 	where := "the Kubernetes of KUBECONFIG"
 	if s.ownKube {
-		where = "the Kubernetes of test/kube"
+		where = "the Kubernetes of test/kube, with the image on the nodes"
 	}
-	fmt.Printf("\nFigures, on %s, with the image on the nodes:\n", where)
+	fmt.Printf("\nFigures, on %s:\n", where)
 	for _, f := range s.figures {
 		fmt.Printf("  %-*s  %s\n", width, f.name, cmp.Or(f.value, "-"))
 	}

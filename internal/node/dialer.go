@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/conclave-dev/conclave/pkg/raft"
 )
 
 const (
@@ -23,6 +25,8 @@ const (
 	// refreshInterval is how often the addresses of all members are looked up
 	// ahead of their need.
 	refreshInterval = 10 * time.Second
+	// keepOpenInterval is how often it is seen to that all members are connected.
+	keepOpenInterval = time.Second
 )
 
 // dialer opens connections to peers, by name.
@@ -31,7 +35,7 @@ const (
 // address. But a member must be able to reach the others when the name servers
 // don't answer: the machine that took the leader with it may have taken one of
 // them too, and members that only follow have no connection to each other until
-// they elect. So the dialer remembers what it found, keeps that fresh, and falls
+// they elect, save those that keepOpen opens. So the dialer remembers what it found, keeps that fresh, and falls
 // back on it. An address that has become somebody else's does no harm, because
 // every connection begins with the question who is there.
 type dialer struct {
@@ -191,6 +195,27 @@ func (d *dialer) forgetOthers(hosts []string) {
 	for host := range d.found {
 		if !slices.Contains(hosts, host) {
 			delete(d.found, host)
+		}
+	}
+}
+
+// keepOpen keeps connections to all other members until ctx ends, so that those
+// who follow reach each other at once when they have to elect.
+func (n *node) keepOpen(ctx context.Context) {
+	beat := time.NewTicker(keepOpenInterval)
+	defer beat.Stop()
+	for {
+		if running := n.replicator.replica.Load(); running != nil {
+			var others []raft.MemberID
+			for _, member := range running.Membership().Membership.Members {
+				others = append(others, member.ID)
+			}
+			n.peers.KeepOpen(others)
+		}
+		select {
+		case <-beat.C:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

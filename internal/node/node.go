@@ -130,6 +130,7 @@ func (n *node) run(ctx context.Context, ports *ports) error {
 	g.Go(func() error { return n.serve(serving, ports) })
 	g.Go(func() error { return n.takePart(serving) })
 	g.Go(func() error { dialer.refresh(serving, n.peerHosts); return nil })
+	g.Go(func() error { n.keepOpen(serving); return nil })
 	g.Go(func() error {
 		select {
 		case err := <-n.failure:

@@ -14,8 +14,8 @@
 // Control messages speak of now, so the newest are worth most. Each append
 // builds upon the one before it, so what follows a gap is worth nothing.
 //
-// A connection is opened when the first message waits for it, to the address
-// that the member has at that moment, and closed when it has been idle. Its one
+// A connection is opened when the first message waits for it, or by KeepOpen, to
+// the address that the member has at that moment, and closed when it has been idle. Its one
 // goroutine takes all that waits, writes it as one piece, and redials with
 // growing, jittered pauses. Once a second a ping goes along; without an answer
 // in time the connection is given up, because a machine that vanished closes

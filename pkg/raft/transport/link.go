@@ -73,6 +73,13 @@ func (l *link) push(item queued) {
 	}
 }
 
+// keepOpen sees to it that the connection stands.
+func (l *link) keepOpen() {
+	if l.queue.want() && !l.transport.start(l.run) {
+		l.abandon()
+	}
+}
+
 // unused tells whether the link has neither a connection nor a message.
 func (l *link) unused() bool { return !l.queue.isOwned() }
 
@@ -95,10 +102,10 @@ func (l *link) run() {
 			continue
 		}
 		if err := l.connect(ctx); err != nil {
-			l.droppedUnreachable.Add(uint64(len(batch) + l.queue.clear()))
+			l.droppedUnreachable.Add(uint64(countMessages(batch) + l.queue.clear()))
 			l.report(linkDown, err)
 		} else if written, err := l.write(batch); err != nil {
-			l.droppedUnreachable.Add(uint64(len(batch) - written))
+			l.droppedUnreachable.Add(uint64(countMessages(batch) - written))
 			l.disconnect(err)
 		}
 		l.queue.recycle(batch)
@@ -212,6 +219,9 @@ func (l *link) write(batch []queued) (written int, err error) {
 		return 0, err
 	}
 	for i := range batch {
+		if !batch[i].isMessage() {
+			continue
+		}
 		err := s.writer.WriteMessage(&batch[i].message, batch[i].entries)
 		if errors.Is(err, wire.ErrTooLarge) {
 			l.droppedTooLarge.Add(1)

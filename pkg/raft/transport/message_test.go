@@ -156,6 +156,29 @@ func TestIdleConnectionsAreClosedAndReopened(t *testing.T) {
 	deliver(t, a, b)
 }
 
+func TestKeepOpenConnectsWithoutAMessageAndAgainAfterAMove(t *testing.T) {
+	d := newDirectory()
+	a := start(t, d, 1, nil)
+	b := start(t, d, 2, nil)
+	keep := func() transport.PeerStats {
+		a.KeepOpen([]raft.MemberID{1, 2})
+		return a.peer(2)
+	}
+	eventually(t, "the connection stands", func() bool { return keep().Connected })
+	eventually(t, "the ping is answered", func() bool { return keep().RoundTrip > 0 })
+	if s := keep(); s.Connects != 1 || s.Sent != 0 || s.QueuedMessages != 0 {
+		t.Errorf("one connection and no message are counted as %+v", s)
+	}
+	b.Close()
+	eventually(t, "the end is noticed", func() bool { return !keep().Connected })
+	if s := a.peer(2); s.DroppedUnreachable != 0 {
+		t.Errorf("%d messages are counted as dropped where none was sent", s.DroppedUnreachable)
+	}
+	b = start(t, d, 2, nil)
+	eventually(t, "the connection stands again", func() bool { return keep().Connected })
+	deliver(t, a, b)
+}
+
 func TestOversizeMessageIsDroppedAndOthersGoOn(t *testing.T) {
 	d := newDirectory()
 	a, b := start(t, d, 1, nil), start(t, d, 2, nil)

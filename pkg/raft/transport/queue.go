@@ -9,7 +9,8 @@ import (
 	"github.com/conclave-dev/conclave/pkg/raft/wire"
 )
 
-// queued is a message that waits for its connection.
+// queued is a message that waits for its connection. Without a kind it is none:
+// then the connection alone is wanted.
 type queued struct {
 	message raft.Message
 	// entries are the message's, shared with messages to other peers. Nil when
@@ -75,9 +76,9 @@ func (q *queue) push(item queued) (dropped int, start bool) {
 	if q.full(item.bytes) && q.overflow == dropOldest {
 		for len(q.items) > 0 && q.full(item.bytes) {
 			q.bytes -= q.items[0].bytes
+			dropped += countMessages(q.items[:1])
 			q.items[0] = queued{}
 			q.items = q.items[1:]
-			dropped++
 		}
 	}
 	if q.full(item.bytes) {
@@ -91,6 +92,29 @@ func (q *queue) push(item queued) (dropped int, start bool) {
 	}
 	start, q.owned = !q.owned, true
 	return dropped, start
+}
+
+// want asks for the connection without having a message, and reports whether an
+// owner must be started. What waits already asks for it, too.
+func (q *queue) want() (start bool) {
+	if messages, _ := q.waiting(); messages > 0 {
+		return false
+	}
+	_, start = q.push(queued{})
+	return start
+}
+
+// isMessage tells whether there is something to carry.
+func (item *queued) isMessage() bool { return item.message.Kind != 0 }
+
+// countMessages returns how many of items are messages.
+func countMessages(items []queued) (n int) {
+	for i := range items {
+		if items[i].isMessage() {
+			n++
+		}
+	}
+	return n
 }
 
 // full tells whether a message of the given size would exceed a limit. One
@@ -158,7 +182,7 @@ func (q *queue) isOwned() bool {
 func (q *queue) clear() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := len(q.items)
+	n := countMessages(q.items)
 	clear(q.items)
 	q.items, q.bytes = q.items[:0], 0
 	return n
@@ -168,5 +192,5 @@ func (q *queue) clear() int {
 func (q *queue) waiting() (messages, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.items), q.bytes
+	return countMessages(q.items), q.bytes
 }

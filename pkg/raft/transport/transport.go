@@ -118,6 +118,19 @@ func (t *Transport) Send(messages []raft.Message) {
 	}
 }
 
+// KeepOpen opens the control connections to members that have none, and keeps
+// the others from being closed as idle. Members that only follow have nothing to
+// say to each other until they elect a leader, and then is a bad time to look for
+// one another: the machine that took the leader with it may have taken a name
+// server, too. It returns at once; call it several times per IdleTimeout.
+func (t *Transport) KeepOpen(members []raft.MemberID) {
+	for _, id := range members {
+		if p := t.peer(id); p != nil {
+			p.control.keepOpen()
+		}
+	}
+}
+
 // peer returns what is known of a member, or nil if it can't be a peer: it is
 // nobody, this node itself, or one too many.
 func (t *Transport) peer(id raft.MemberID) *peer {

@@ -167,7 +167,7 @@ var proof = Law{
 		Never: []Ban{{network, "a simulated cluster meets nothing that isn't simulated"}, {badger, "a simulated cluster meets nothing that isn't simulated"}},
 	},
 	"test/e2e": {
-		May:   slices.Concat([]string{"std", "./api/v1", "./internal/admin", "./pkg/client", "./test/e2e/history", "github.com/anishathalye/porcupine"}, kubernetes),
+		May:   slices.Concat([]string{"std", "./api/v1", "./internal/admin", "./pkg/client", "./test/e2e/history"}, kubernetes),
 		Never: []Ban{{consensus, "an end-to-end test sees what a user sees"}, {badger, "an end-to-end test sees what a user sees"}},
 	},
 	"test/e2e/history": {

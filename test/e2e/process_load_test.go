@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/conclave-dev/conclave/test/e2e/history"
 )
 
 // clients is how many clients use a cluster at the same time.
@@ -53,15 +55,15 @@ func (l *load) end() {
 
 // work is one client's life.
 func (l *load) work(ctx context.Context, client int) {
-	seen := map[string]operation{} // what it last saw of each key
+	seen := map[string]history.Operation{} // what it last saw of each key
 	for sequence := 0; ctx.Err() == nil; sequence++ {
 		key := fmt.Sprintf("era%d/key%d", l.era.Load(), rand.N(hotKeys))
 		o := choose(seen[key])
-		o.client, o.key = client, key
-		if o.verb == verbPut || o.verb == verbSwap {
-			o.value = fmt.Sprintf("%d.%d", client, sequence)
+		o.Worker, o.Key = client, key
+		if o.Kind == history.Put || o.Kind == history.Swap {
+			o.Value = fmt.Sprintf("%d.%d", client, sequence)
 		}
-		if o, ok := l.record.play(l.cluster, l.cluster.random(), o, l.timeout); ok && o.effect != effectUnknown {
+		if o, ok := l.record.play(l.cluster, l.cluster.random(), o, l.timeout); ok && o.Outcome != history.Unknown {
 			seen[key] = o
 		}
 		select {
@@ -72,18 +74,18 @@ func (l *load) work(ctx context.Context, client int) {
 }
 
 // choose returns what to do next with a key of which last was seen.
-func choose(last operation) operation {
+func choose(last history.Operation) history.Operation {
 	switch dice := rand.N(100); {
 	case dice < 35:
-		return operation{verb: verbGet}
+		return history.Operation{Kind: history.Get}
 	case dice < 65:
-		return operation{verb: verbPut}
+		return history.Operation{Kind: history.Put}
 	case dice < 75:
-		return operation{verb: verbDelete}
-	case last.effect == effectDone && last.verb != verbDelete:
-		return operation{verb: verbSwap, demand: last.revision, demanded: last.value}
+		return history.Operation{Kind: history.Delete}
+	case last.Outcome == history.Done && last.Kind != history.Delete:
+		return history.Operation{Kind: history.Swap, Demand: last.Revision, Demanded: last.Value}
 	default:
-		return operation{verb: verbSwap}
+		return history.Operation{Kind: history.Swap}
 	}
 }
 
@@ -117,13 +119,13 @@ func (l *load) finish(t *testing.T) {
 	}
 	c.awaitAgreement()
 	for _, key := range l.record.keys() {
-		read, ok := l.record.play(c, c.random(), operation{client: clients, verb: verbGet, key: key}, patience)
+		read, ok := l.record.play(c, c.random(), history.Operation{Worker: clients, Kind: history.Get, Key: key}, patience)
 		if !ok {
 			t.Errorf("the last read of %s was not answered", key)
 		}
 		for _, n := range c.nodes {
 			a := c.local(n, key)
-			if held := a.etag; a.status != 200 && a.status != 404 || held != read.revision || a.status == 200 && a.value != read.value {
+			if held := a.etag; a.status != 200 && a.status != 404 || held != read.Revision || a.status == 200 && a.value != read.Value {
 				t.Errorf("node %s differs: it has %v, and a linear read has %v", n.name, a, read)
 			}
 		}

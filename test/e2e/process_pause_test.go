@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/conclave-dev/conclave/test/e2e/history"
 )
 
 // pauseTimeout is how long clients wait for a member that is paused: longer than
@@ -36,7 +38,7 @@ func TestPausedLeaderServesNothingStale(t *testing.T) {
 func pauseLeader(t *testing.T, c *cluster, l *load, round int) {
 	old := c.awaitLeader(c.nodes)
 	key := fmt.Sprintf("paused%d", round)
-	before := operation{client: clients, verb: verbPut, key: key, value: key + " before"}
+	before := history.Operation{Worker: clients, Kind: history.Put, Key: key, Value: key + " before"}
 	if _, ok := l.record.play(c, old, before, pauseTimeout); !ok {
 		t.Fatal("a write before the pause was refused")
 	}
@@ -44,10 +46,10 @@ func pauseLeader(t *testing.T, c *cluster, l *load, round int) {
 	others := c.without(old.name)
 	next := c.awaitLeader(others)
 	after := before
-	after.value = key + " after"
+	after.Value = key + " after"
 	await(t, "a write goes through the next leader", func() error {
-		if o, ok := l.record.play(c, next, after, pauseTimeout); !ok || o.effect != effectDone {
-			after.value += "+" // No value is written twice.
+		if o, ok := l.record.play(c, next, after, pauseTimeout); !ok || o.Outcome != history.Done {
+			after.Value += "+" // No value is written twice.
 			return fmt.Errorf("%v", o)
 		}
 		return nil
@@ -56,9 +58,9 @@ func pauseLeader(t *testing.T, c *cluster, l *load, round int) {
 	// ones come while it learns what it missed.
 	var readers sync.WaitGroup
 	read := func() {
-		o, ok := l.record.play(c, old, operation{client: clients, verb: verbGet, key: key}, pauseTimeout)
-		if ok && o.value != after.value {
-			t.Errorf("round %d: the paused leader served %v after the write of %q", round, o, after.value)
+		o, ok := l.record.play(c, old, history.Operation{Worker: clients, Kind: history.Get, Key: key}, pauseTimeout)
+		if ok && o.Value != after.Value {
+			t.Errorf("round %d: the paused leader served %v after the write of %q", round, o, after.Value)
 		}
 	}
 	for range clients {

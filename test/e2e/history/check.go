@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,21 +24,27 @@ const checkTimeout = 30 * time.Second
 const maxShown = 20
 
 // Check reports every key whose operations no store with one copy could have
-// answered, and every acknowledged write whose revision isn't above those of the
-// writes that had ended before it began. The history must be whole: a value that
-// was read and that nobody in it wrote is a fault.
+// answered, and everything whose revision doesn't fit the order in time. The
+// history must be whole: a value that was read and that nobody in it wrote is a
+// fault. Judging ends at the first key that can't be decided in time.
 //
 // To prove that nothing acknowledged was lost, append a read of every key that
 // was made after all the rest.
 func (h *History) Check() error {
-	problems := h.checkOrder()
-	byKey := make(map[string][]Operation)
-	for _, o := range h.Operations {
-		byKey[o.Key] = append(byKey[o.Key], o)
-	}
+	problems := append(repeatedValues(h.Operations), checkOrder(h.Operations)...)
+	byKey := h.byKey()
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		if err := checkKey(byKey[key]); err != nil {
-			problems = append(problems, fmt.Errorf("key %s: %w", key, err))
+		result := porcupine.CheckOperationsTimeout(model, calls(byKey[key]), checkTimeout)
+		if result == porcupine.Ok {
+			continue
+		}
+		fault := "no store with one copy answers like this"
+		if result == porcupine.Unknown {
+			fault = fmt.Sprintf("not decided within %v, nor is any key after it", checkTimeout)
+		}
+		problems = append(problems, fmt.Errorf("key %s: %s:\n%s", key, fault, list(byKey[key])))
+		if result == porcupine.Unknown {
+			break
 		}
 	}
 	if more := len(problems) - maxShown; more > 0 {
@@ -45,95 +53,119 @@ func (h *History) Check() error {
 	return errors.Join(problems...)
 }
 
-// checkOrder compares revisions with the order in time, over all keys.
-func (h *History) checkOrder() []error {
-	var problems []error
-	var writes []Operation
-	values := make(map[string]Operation)
+// byKey returns the operations of each key.
+func (h *History) byKey() map[string][]Operation {
+	byKey := make(map[string][]Operation)
 	for _, o := range h.Operations {
-		if o.Kind != Put {
+		byKey[o.Key] = append(byKey[o.Key], o)
+	}
+	return byKey
+}
+
+// repeatedValues complains of two writes with one value. They prove nothing: a
+// reader can't tell them apart.
+func repeatedValues(operations []Operation) []error {
+	var problems []error
+	values := make(map[string]Operation)
+	for _, o := range operations {
+		if o.Kind != Put && o.Kind != Swap {
 			continue
 		}
 		if before, twice := values[o.Value]; twice {
-			problems = append(problems, fmt.Errorf("two writes of one value prove nothing: %v and %v", before, o))
+			problems = append(problems, fmt.Errorf("two writes of one value prove nothing:\n%v\n%v", before, o))
 		}
 		values[o.Value] = o
-		if o.acknowledged() {
-			writes = append(writes, o)
+	}
+	return problems
+}
+
+// checkOrder compares revisions with the order in time, over all keys: each is
+// given to one write, a write's is above everything that was known to anyone
+// before the write began, and a read is of a revision at least as high as that.
+func checkOrder(operations []Operation) []error {
+	var problems []error
+	byRevision := make(map[uint64]Operation)
+	var timed []Operation
+	for _, o := range operations {
+		if o.Acknowledged() {
+			if other, twice := byRevision[o.Revision]; twice {
+				problems = append(problems, fmt.Errorf("two writes have one revision:\n%v\n%v", other, o))
+			}
+			byRevision[o.Revision] = o
+		}
+		if o.Kind == Get && o.Standing != 0 && o.Revision > o.Standing {
+			problems = append(problems, fmt.Errorf("a read of the future:\n%v", o))
+		}
+		if o.proves() != 0 {
+			timed = append(timed, o)
 		}
 	}
-	ended := slices.SortedFunc(slices.Values(writes), func(a, b Operation) int { return cmp.Compare(a.End, b.End) })
-	slices.SortFunc(writes, func(a, b Operation) int { return cmp.Compare(a.Start, b.Start) })
-	var highest Operation // of those that had ended
-	for _, write := range writes {
-		for len(ended) > 0 && ended[0].End < write.Start {
-			if ended[0].Revision > highest.Revision {
-				highest = ended[0]
+	ended := slices.SortedFunc(slices.Values(timed), func(a, b Operation) int { return cmp.Compare(a.End, b.End) })
+	slices.SortFunc(timed, func(a, b Operation) int { return cmp.Compare(a.Start, b.Start) })
+	var newest Operation // of those that had ended
+	for _, o := range timed {
+		for len(ended) > 0 && ended[0].End < o.Start {
+			if ended[0].proves() > newest.proves() {
+				newest = ended[0]
 			}
 			ended = ended[1:]
 		}
-		if write.Revision <= highest.Revision {
-			problems = append(problems, fmt.Errorf("revisions don't grow: %v, after %v", write, highest))
+		floor := newest.proves()
+		if o.Kind == Get && o.Standing != 0 && o.Standing < floor || o.Kind != Get && o.Revision <= floor {
+			problems = append(problems, fmt.Errorf("revisions go back:\n%v\n%v", newest, o))
 		}
 	}
 	return problems
 }
 
-// register is what a key holds.
-type register struct {
-	value    string
-	revision uint64
+// proves returns the revision that the store certainly had reached when the
+// operation ended, 0 when it says nothing of that.
+func (o Operation) proves() uint64 {
+	switch {
+	case o.Kind == Get && (o.Outcome == Done || o.Outcome == Absent):
+		return max(o.Standing, o.Revision)
+	case o.Acknowledged():
+		return o.Revision
+	default:
+		return 0
+	}
 }
 
-// model is a key that is written and read. A write makes a revision above the
-// one before; a read returns the last write.
-var model = porcupine.Model{
-	Init: func() any { return register{} },
-	Step: func(state, input, _ any) (bool, any) {
-		held, o := state.(register), input.(Operation)
-		next := register{o.Value, o.Revision}
-		if o.Kind == Get {
-			return held == next, held
-		}
-		return o.Revision > held.revision, next
-	},
-}
-
-// checkKey looks for an order of one key's operations that agrees with both the
-// clock and the model.
-func checkKey(operations []Operation) error {
-	// A write of unknown outcome that was read has happened, at the revision that
-	// the reader saw. One that nobody ever read makes no difference to anybody,
-	// whether it happened or not, and is left out.
-	seen := make(map[string]uint64)
+// calls returns one key's operations in porcupine's form.
+func calls(operations []Operation) []porcupine.Operation {
+	// A value that was read was written: at the revision that the reader saw, and
+	// before the reader had it.
+	type sight struct {
+		revision uint64
+		end      time.Duration
+	}
+	seen := make(map[string]sight)
+	plain := true // written and read, and nothing else
 	for _, o := range operations {
+		plain = plain && (o.Kind == Put || o.Kind == Get)
 		if o.Kind == Get && o.Outcome == Done && o.Revision != 0 {
-			seen[o.Value] = o.Revision
+			if first, ok := seen[o.Value]; !ok || o.End < first.end {
+				seen[o.Value] = sight{o.Revision, o.End}
+			}
 		}
 	}
-	var calls []porcupine.Operation
+	var all []porcupine.Operation
 	for _, o := range operations {
 		end := int64(o.End)
-		switch o.Outcome {
-		case Rejected:
+		first, read := seen[o.Value]
+		switch {
+		case o.Outcome == Rejected:
 			continue
-		case Unknown:
-			revision, happened := seen[o.Value]
-			if !happened {
-				continue
-			}
-			o.Revision, end = revision, math.MaxInt64
+		case o.Outcome == Unknown && o.Kind != Delete && read:
+			o.Outcome, o.Revision, end = Done, first.revision, max(int64(first.end), int64(o.Start))
+		case o.Outcome == Unknown && plain:
+			continue // Nobody can have noticed whether it happened, and many of them cost a long search.
+		case o.Outcome == Unknown:
+			end = math.MaxInt64
 		}
-		calls = append(calls, porcupine.Operation{ClientId: o.Worker, Input: o, Call: int64(o.Start), Return: end})
+		all = append(all, porcupine.Operation{ClientId: o.Worker, Input: o, Call: int64(o.Start), Return: end})
 	}
-	switch porcupine.CheckOperationsTimeout(model, calls, checkTimeout) {
-	case porcupine.Ok:
-		return nil
-	case porcupine.Illegal:
-		return fmt.Errorf("no store with one copy answers like this:\n%s", list(operations))
-	default:
-		return fmt.Errorf("not decided within %v:\n%s", checkTimeout, list(operations))
-	}
+	return all
 }
 
 // list shows the last operations, a line each: what is wrong with a long history
@@ -148,4 +180,36 @@ func list(operations []Operation) string {
 		fmt.Fprintf(&text, "\t%v\n", o)
 	}
 	return text.String()
+}
+
+// Keep writes the history into a directory: history.txt lists the operations in
+// the order in which they began, and history.html shows what was found of an
+// order of the operations of each key.
+func (h *History) Keep(dir string) error {
+	ordered := slices.SortedFunc(slices.Values(h.Operations), func(a, b Operation) int { return cmp.Compare(a.Start, b.Start) })
+	var text strings.Builder
+	for _, o := range ordered {
+		fmt.Fprintln(&text, o)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "history.txt"), []byte(text.String()), 0o600); err != nil {
+		return err
+	}
+	whole := model
+	whole.Partition = partition
+	var all []porcupine.Operation
+	for _, operations := range h.byKey() {
+		all = append(all, calls(operations)...)
+	}
+	_, info := porcupine.CheckOperationsVerbose(whole, all, checkTimeout)
+	return porcupine.VisualizePath(whole, info, filepath.Join(dir, "history.html"))
+}
+
+// partition splits operations by key.
+func partition(all []porcupine.Operation) [][]porcupine.Operation {
+	byKey := make(map[string][]porcupine.Operation)
+	for _, one := range all {
+		key := one.Input.(Operation).Key
+		byKey[key] = append(byKey[key], one)
+	}
+	return slices.Collect(maps.Values(byKey))
 }

@@ -1,11 +1,13 @@
-// Package history is what a writer tells of its dealings with a store, and the
+// Package history is what clients tell of their dealings with a store, and the
 // judgement of it.
 //
 // [History.Check] promises to accept a history only when the store may have
 // given it: every key is linearizable, no acknowledged write is lost, nothing
-// that was rejected ever shows, and revisions grow in the order in which writes
-// happened. It knows only what clients saw, never how the store came to it.
+// that was rejected ever shows, every condition was judged on what the key held,
+// and revisions grow in the order in which writes happened. It knows only what
+// clients saw, never how the store came to it.
 //
-// test/e2e/writer records histories inside a cluster and test/e2e judges them.
-// Nothing that ships imports this package.
+// test/e2e/writer records histories inside a Kubernetes cluster, the process
+// tests of test/e2e record their own, and test/e2e judges both. Nothing that
+// ships imports this package.
 package history

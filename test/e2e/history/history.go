@@ -7,28 +7,35 @@ import (
 	"time"
 )
 
-// Kind tells writes from reads.
+// Kind is what an operation does to a key.
 type Kind string
 
-// The two kinds of operations.
 const (
-	Put Kind = "put"
 	Get Kind = "get"
+	Put Kind = "put"
+	// Swap is a put that demands a revision, or that there is no such key.
+	Swap   Kind = "swap"
+	Delete Kind = "delete"
 )
 
 // Outcome is what the client learned of an operation.
 type Outcome string
 
 const (
-	// Done: it was acknowledged, or the read was answered.
+	// Done: it took effect and was acknowledged, or the read was answered. A read
+	// that is Done at revision 0 found no such key, like an Absent one.
 	Done Outcome = "done"
+	// Absent: a read or a delete found no such key.
+	Absent Outcome = "absent"
+	// Conflict: a swap found the key otherwise than it demands.
+	Conflict Outcome = "conflict"
 	// Rejected: it was certainly not applied. A failed read is Rejected too.
 	Rejected Outcome = "rejected"
-	// Unknown: the write may have been applied, or may still be.
+	// Unknown: the write may have taken effect, or may do so at any later time.
 	Unknown Outcome = "unknown"
 )
 
-// Operation is one write or read of one key.
+// Operation is one use of one key.
 type Operation struct {
 	// Worker is the one that did it. A worker does one thing at a time.
 	Worker int    `json:"worker"`
@@ -37,30 +44,51 @@ type Operation struct {
 	// Value is what was written, or read. No two writes of a history write the
 	// same one.
 	Value string `json:"value,omitempty"`
-	// Revision is that of the write, or the one that last wrote what was read.
-	// It is 0 for a key that was read and is absent.
+	// Demand is the revision that a swap demands, 0 for no such key, and Demanded
+	// is the value that the worker had seen with it.
+	Demand   uint64 `json:"demand,omitempty"`
+	Demanded string `json:"demanded,omitempty"`
+	// Revision is that of the write, or of what was read, or what a conflict met;
+	// 0 stands for no such key.
 	Revision uint64 `json:"revision,omitempty"`
+	// Standing is the revision of the whole store that a read is from; 0 when the
+	// recorder doesn't know it.
+	Standing uint64 `json:"standing,omitempty"`
 	// Start and End are nanoseconds of the recorder's monotonic clock since the
 	// history began: just before the request and just after the answer.
 	Start time.Duration `json:"start"`
 	End   time.Duration `json:"end"`
-	// Outcome is what came of it, and Error what the client said if that isn't
-	// Done.
+	// Outcome is what came of it, and Error what the client said if that is
+	// Rejected or Unknown.
 	Outcome Outcome `json:"outcome"`
 	Error   string  `json:"error,omitempty"`
 }
 
-// acknowledged reports whether o is a write that the store has confirmed.
-func (o Operation) acknowledged() bool { return o.Kind == Put && o.Outcome == Done }
+// Acknowledged reports whether o is a write that the worker was told has happened.
+func (o Operation) Acknowledged() bool { return o.Kind != Get && o.Outcome == Done }
+
+// absent reports whether o is a read or a delete that found no such key.
+func (o Operation) absent() bool {
+	return o.Outcome == Absent || o.Kind == Get && o.Outcome == Done && o.Revision == 0
+}
 
 // String tells the operation in one line.
 func (o Operation) String() string {
-	text := fmt.Sprintf("%v-%v worker %d: %s %s %q: %s", o.Start.Round(time.Microsecond), o.End.Round(time.Microsecond),
-		o.Worker, o.Kind, o.Key, o.Value, o.Outcome)
-	if o.Outcome == Done {
-		return fmt.Sprintf("%s at revision %d", text, o.Revision)
+	text := fmt.Sprintf("%12v %12v worker %2d  %s %s", o.Start, o.End, o.Worker, o.Kind, o.Key)
+	if o.Kind == Put || o.Kind == Swap {
+		text += fmt.Sprintf(" %q", o.Value)
 	}
-	return text + ": " + o.Error
+	if o.Kind == Swap {
+		text += fmt.Sprintf(" in place of %q at %d", o.Demanded, o.Demand)
+	}
+	switch text += ": " + string(o.Outcome); {
+	case o.Error != "":
+		return text + ": " + o.Error
+	case o.Kind == Get:
+		return text + fmt.Sprintf(" at %d: %q of %d", o.Revision, o.Value, o.Standing)
+	default:
+		return text + fmt.Sprintf(" at %d", o.Revision)
+	}
 }
 
 // Mark names a moment, by the recorder's clock.
@@ -84,17 +112,18 @@ func (c Count) String() string {
 	return fmt.Sprintf("%d writes acknowledged, %d rejected, %d of unknown outcome", c.Acknowledged, c.Rejected, c.Unknown)
 }
 
-// Count counts the writes that ended at or after a moment.
+// Count counts the writes that ended at or after a moment. One that met a
+// conflict or nothing to delete is none of the three.
 func (h *History) Count(from time.Duration) Count {
 	var count Count
 	for _, o := range h.Operations {
 		switch {
-		case o.Kind != Put || o.End < from:
+		case o.Kind == Get || o.End < from:
 		case o.Outcome == Done:
 			count.Acknowledged++
 		case o.Outcome == Rejected:
 			count.Rejected++
-		default:
+		case o.Outcome == Unknown:
 			count.Unknown++
 		}
 	}
@@ -125,7 +154,7 @@ func (h *History) Pauses(from, to time.Duration) []Pause {
 	var pauses []Pause
 	last := from
 	for _, o := range h.Operations {
-		if o.acknowledged() && o.End >= last && o.End < to {
+		if o.Acknowledged() && o.End >= last && o.End < to {
 			pauses = append(pauses, Pause{last, o.End})
 			last = o.End
 		}

@@ -22,6 +22,9 @@ type Change struct {
 	Kind ChangeKind
 	// Member is whom it is about. Promote and Remove look at its ID only.
 	Member Member
+	// If, unless 0, is the index of the entry whose configuration the change is
+	// meant for: when another one is active, it is refused.
+	If Index
 }
 
 const (
@@ -70,6 +73,9 @@ func (r *Raft) planChange(change Change) (Membership, Reason) {
 	if active.Membership.IsJoint() || active.Index > r.log.committed {
 		return Membership{}, ReasonChangePending
 	}
+	if change.If != 0 && change.If != active.Index {
+		return Membership{}, ReasonMembershipChanged
+	}
 	switch change.Kind {
 	case AddLearner:
 		return planAddLearner(&active.Membership, change.Member)
@@ -106,12 +112,8 @@ func (r *Raft) planPromote(m *Membership, id MemberID) (Membership, Reason) {
 	if !slices.Contains(m.Learners, id) {
 		return Membership{}, ReasonNotMember
 	}
-	p := r.follower(id)
-	switch {
-	case p == nil || p.boot == 0 || p.contactTicks >= r.config.ElectionTicksMin:
-		return Membership{}, ReasonNoContact
-	case p.state != stateReplicate || p.match+promoteLagEntries < r.log.last:
-		return Membership{}, ReasonNotCaughtUp
+	if reason := r.judgeLearner(r.follower(id)); reason != ReasonNone {
+		return Membership{}, reason
 	}
 	next := m.clone()
 	next.Outgoing = next.Voters
@@ -122,6 +124,19 @@ func (r *Raft) planPromote(m *Membership, id MemberID) (Membership, Reason) {
 		return Membership{}, ReasonAlreadyMember
 	}
 	return next, ReasonNone
+}
+
+// judgeLearner tells why a learner must not vote yet: it would count in every
+// majority from the start, and one that lags behind would hold up commits.
+func (r *Raft) judgeLearner(p *progress) Reason {
+	switch {
+	case p == nil || p.boot == 0 || p.contactTicks >= r.config.ElectionTicksMin:
+		return ReasonNoContact
+	case p.state != stateReplicate || p.match+promoteLagEntries < r.log.last:
+		return ReasonNotCaughtUp
+	default:
+		return ReasonNone
+	}
 }
 
 func planRemove(m *Membership, id MemberID) (Membership, Reason) {

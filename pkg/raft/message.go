@@ -147,6 +147,9 @@ const (
 	ReasonTransferFailed Reason = 18
 	// ReasonInvalid: the request itself is wrong.
 	ReasonInvalid Reason = 19
+	// ReasonMembershipChanged: the configuration is another one than the change
+	// was meant for.
+	ReasonMembershipChanged Reason = 21
 )
 
 var reasonTexts = [...]string{
@@ -170,6 +173,8 @@ var reasonTexts = [...]string{
 	ReasonTooManyMembers: "too many members",
 	ReasonTransferFailed: "the member did not take over in time",
 	ReasonInvalid:        "the request is invalid",
+
+	ReasonMembershipChanged: "the membership is another one by now",
 }
 
 // String returns the reason in words that complete "refused: ...".

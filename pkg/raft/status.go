@@ -17,8 +17,10 @@ type Status struct {
 	Applied       Index
 	SnapshotIndex Index
 
-	// Membership is the active configuration. It is shared, not to be changed.
-	Membership Membership
+	// Membership is the active configuration and MembershipIndex the index of
+	// the entry that holds it. It is shared, not to be changed.
+	Membership      Membership
+	MembershipIndex Index
 	// Followers is a leader's view of the other members, sorted by ID.
 	Followers []FollowerStatus
 	// TimeoutTicks is the length of the present election period.
@@ -34,6 +36,9 @@ type FollowerStatus struct {
 	Next  Index
 	// ContactTicks is the number of ticks since its last message.
 	ContactTicks int
+	// Promotion tells why a learner can't become a voter yet; ReasonNone when
+	// it can, and for voters.
+	Promotion Reason
 }
 
 // Leads tells whether this member leads, and in which term. It costs nothing.
@@ -65,16 +70,20 @@ func (r *Raft) Status() Status {
 		Base: r.log.base, Last: r.log.last, Durable: r.log.durable,
 		Committed: r.log.committed, Applied: r.log.applied,
 		SnapshotIndex: r.snapshot.Index,
-		Membership:    *r.membership(),
 		TimeoutTicks:  r.timeoutTicks,
 	}
+	at := r.ActiveMembership()
+	s.Membership, s.MembershipIndex = at.Membership, at.Index
 	for i := range r.followers {
 		p := &r.followers[i]
-		if p.id != r.id {
-			s.Followers = append(s.Followers, FollowerStatus{
-				ID: p.id, State: p.state.String(), Match: p.match, Next: p.next, ContactTicks: p.contactTicks,
-			})
+		if p.id == r.id {
+			continue
 		}
+		f := FollowerStatus{ID: p.id, State: p.state.String(), Match: p.match, Next: p.next, ContactTicks: p.contactTicks}
+		if !s.Membership.IsVoter(p.id) {
+			f.Promotion = r.judgeLearner(p)
+		}
+		s.Followers = append(s.Followers, f)
 	}
 	return s
 }

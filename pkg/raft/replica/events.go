@@ -40,6 +40,11 @@ type TransferAsked struct {
 	To raft.MemberID
 }
 
+// SnapshotAsked is a caller's wish for a snapshot of what is applied by now. It
+// is answered by an Answer with its ID and the index of a snapshot on disk that
+// holds all of that.
+type SnapshotAsked struct{ ID raft.RequestID }
+
 // Cancelled tells that the caller of a request waits no longer. The request is
 // answered at once.
 type Cancelled struct{ ID raft.RequestID }
@@ -82,6 +87,7 @@ func (Proposed) event()      {}
 func (ReadAsked) event()     {}
 func (ChangeAsked) event()   {}
 func (TransferAsked) event() {}
+func (SnapshotAsked) event() {}
 func (Cancelled) event()     {}
 func (Saved) event()         {}
 func (Applied) event()       {}

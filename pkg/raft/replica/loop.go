@@ -73,6 +73,8 @@ func (l *Loop) Handle(event Event) {
 		l.askChange(e)
 	case TransferAsked:
 		l.askTransfer(e)
+	case SnapshotAsked:
+		l.askSnapshot(e)
 	case Cancelled:
 		l.cancel(e.ID)
 	case Saved:
@@ -98,6 +100,7 @@ func (l *Loop) cancel(id raft.RequestID) {
 	if o := l.orders.byID[id]; o != nil {
 		l.cancelOrder(o)
 	}
+	l.cancelSnapshot(id)
 }
 
 // appliedWork takes the word of the state machine that a step is done.
@@ -105,6 +108,7 @@ func (l *Loop) appliedWork(e Applied) {
 	if e.Work.Restore != nil {
 		l.applied = e.Work.Restore.Index
 		l.snapshots.restored(l.applied)
+		l.settleSnapshots(l.applied)
 		l.settleRestored(l.applied)
 	} else if n := len(e.Work.Entries); n > 0 {
 		l.applied = e.Work.Entries[n-1].Index

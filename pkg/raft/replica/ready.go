@@ -119,6 +119,7 @@ func (l *Loop) Abandon() []Answer {
 	for _, id := range inOrder(l.orders.byID) {
 		l.finishOrder(l.orders.byID[id], Answer{Err: ErrOutcomeUnknown})
 	}
+	l.failSnapshots(ErrStopping)
 	answers := l.effects.Answers
 	l.effects.Answers = nil
 	return answers

@@ -157,6 +157,15 @@ func (r *Replica) TransferLeadership(ctx context.Context, to raft.MemberID) erro
 	return r.ask(ctx, id, TransferAsked{ID: id, To: to}, ErrOverloaded).Err
 }
 
+// TakeSnapshot returns once a snapshot that holds everything applied before the
+// call is on disk, and the index of that snapshot. An error of the storage means
+// that none was written; ErrOutcomeUnknown, when ctx ends, that it may yet be.
+func (r *Replica) TakeSnapshot(ctx context.Context) (raft.Index, error) {
+	id := r.nextID()
+	a := r.ask(ctx, id, SnapshotAsked{ID: id}, ErrOverloaded)
+	return a.Index, a.Err
+}
+
 func (r *Replica) nextID() raft.RequestID {
 	// The loop numbers what it asks of the core from 1; callers are far above.
 	return raft.RequestID{Boot: r.boot, Sequence: 1<<63 | r.sequence.Add(1)}

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"github.com/conclave-dev/conclave/pkg/raft"
 )
 
@@ -20,7 +22,19 @@ type snapshots struct {
 	viewed *Viewed
 	// pauseTicks keeps a failed one from being tried again at once.
 	pauseTicks int
+	// asked are the callers who want one, oldest first.
+	asked []snapshotRequest
 }
+
+// snapshotRequest is a caller who wants a snapshot that includes an index.
+type snapshotRequest struct {
+	id    raft.RequestID
+	index raft.Index
+}
+
+// maxSnapshotRequests bounds the callers who wait for a snapshot. One snapshot
+// serves them all.
+const maxSnapshotRequests = 64
 
 // retrySnapshotTicks is the pause after a failed snapshot: 10 s at 10 ms.
 const retrySnapshotTicks = 1000
@@ -43,8 +57,12 @@ func (s *snapshots) restored(index raft.Index) {
 	s.index, s.entries, s.bytes = index, 0, 0
 }
 
-// due tells whether the log has grown enough to be worth a snapshot.
+// due tells whether somebody wants a snapshot, or the log has grown enough to be
+// worth one.
 func (s *snapshots) due(o *LoopOptions) bool {
+	if len(s.asked) > 0 {
+		return !s.busy
+	}
 	return !s.busy && s.pauseTicks == 0 && s.bytes >= s.sizeBytes &&
 		(s.entries >= o.SnapshotEntries || s.bytes >= o.SnapshotBytes)
 }
@@ -62,6 +80,7 @@ func (l *Loop) planSnapshot() {
 	if s.viewed.Index <= l.core.SnapshotIndex() {
 		// A received snapshot has overtaken it.
 		s.viewed, s.busy = nil, false
+		l.settleSnapshots(l.core.SnapshotIndex())
 		return
 	}
 	if s.viewed.Index > l.core.Durable() {
@@ -80,10 +99,53 @@ func (l *Loop) snapshotSaved(e SnapshotSaved) {
 	if e.Err != nil {
 		s.pauseTicks = retrySnapshotTicks
 		s.entries = l.options.SnapshotEntries
+		l.failSnapshots(e.Err)
 		return
 	}
 	if e.Meta.Index > s.index {
 		s.index, s.sizeBytes = e.Meta.Index, e.SizeBytes
 	}
 	l.core.SnapshotSaved(e.Meta, e.Base)
+	l.settleSnapshots(e.Meta.Index)
+}
+
+// askSnapshot takes a caller's wish for a snapshot of what is applied by now.
+func (l *Loop) askSnapshot(e SnapshotAsked) {
+	s := &l.snapshots
+	switch {
+	case l.applied <= s.index:
+		l.answer(Answer{ID: e.ID, Index: s.index})
+	case len(s.asked) >= maxSnapshotRequests:
+		l.answer(Answer{ID: e.ID, Err: ErrOverloaded})
+	default:
+		s.asked = append(s.asked, snapshotRequest{id: e.ID, index: l.applied})
+	}
+}
+
+// settleSnapshots answers the callers who are served by a snapshot at index.
+func (l *Loop) settleSnapshots(index raft.Index) {
+	s := &l.snapshots
+	for len(s.asked) > 0 && s.asked[0].index <= index {
+		l.answer(Answer{ID: s.asked[0].id, Index: index})
+		s.asked = s.asked[1:]
+	}
+}
+
+// failSnapshots answers all callers with an error.
+func (l *Loop) failSnapshots(err error) {
+	for _, request := range l.snapshots.asked {
+		l.answer(Answer{ID: request.id, Err: err})
+	}
+	l.snapshots.asked = nil
+}
+
+// cancelSnapshot answers a caller who waits no longer; the snapshot may still be
+// taken.
+func (l *Loop) cancelSnapshot(id raft.RequestID) {
+	s := &l.snapshots
+	n := slices.IndexFunc(s.asked, func(r snapshotRequest) bool { return r.id == id })
+	if n >= 0 {
+		s.asked = slices.Delete(s.asked, n, n+1)
+		l.answer(Answer{ID: id, Err: ErrOutcomeUnknown})
+	}
 }

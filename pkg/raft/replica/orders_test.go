@@ -1,0 +1,140 @@
+package replica_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/conclave-dev/conclave/pkg/raft"
+	"github.com/conclave-dev/conclave/pkg/raft/replica"
+)
+
+func TestASnapshotThatWasAskedForHoldsAllThatWasApplied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 1, nil)
+		member := c.replicas[0]
+		_, index, err := member.Propose(t.Context(), []byte("one"))
+		must(t, err)
+		at, err := member.TakeSnapshot(t.Context())
+		if err != nil || at < index {
+			t.Fatalf("TakeSnapshot = %d, %v; the write was at %d", at, err, index)
+		}
+		if again, err := member.TakeSnapshot(t.Context()); err != nil || again != at {
+			t.Errorf("TakeSnapshot with nothing new = %d, %v; want the one at %d", again, err, at)
+		}
+		_, index, err = member.Propose(t.Context(), []byte("two"))
+		must(t, err)
+		if next, err := member.TakeSnapshot(t.Context()); err != nil || next < index {
+			t.Errorf("TakeSnapshot = %d, %v; the second write was at %d", next, err, index)
+		}
+		status, err := member.Status(t.Context())
+		must(t, err)
+		if status.SnapshotIndex < index {
+			t.Errorf("the newest snapshot is at %d, the second write was at %d", status.SnapshotIndex, index)
+		}
+		c.close()
+		must(t, c.disks[0].Crash())
+		opened, err := c.disks[0].Open()
+		must(t, err)
+		if opened.State.Snapshot.Index < index {
+			t.Errorf("the disk's snapshot is at %d, the second write was at %d", opened.State.Snapshot.Index, index)
+		}
+	})
+}
+
+// stuckSnapshots is a storage that writes no snapshot before it is released.
+type stuckSnapshots struct {
+	replica.Storage
+	release chan error
+}
+
+func (s *stuckSnapshots) SaveSnapshot(raft.SnapshotMeta, func(io.Writer) error) (raft.Index, error) {
+	return 0, <-s.release
+}
+
+func TestASnapshotThatFailsOrTakesTooLongSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := &stuckSnapshots{release: make(chan error)}
+		c := startCluster(t, 1, func(o *replica.Options) {
+			storage.Storage = o.Storage
+			o.Storage = storage
+		})
+		member := c.replicas[0]
+		_, _, err := member.Propose(t.Context(), []byte("one"))
+		must(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if at, err := member.TakeSnapshot(ctx); !errors.Is(err, replica.ErrOutcomeUnknown) {
+			t.Errorf("TakeSnapshot that nobody waits for = %d, %v; want %v", at, err, replica.ErrOutcomeUnknown)
+		}
+		full := errors.New("the disk is full")
+		go func() {
+			time.Sleep(time.Second)
+			storage.release <- full
+		}()
+		if at, err := member.TakeSnapshot(t.Context()); !errors.Is(err, full) {
+			t.Errorf("TakeSnapshot on a full disk = %d, %v; want %v", at, err, full)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			c.stop()
+			time.Sleep(time.Second)
+			storage.release <- nil // The file is finished, too late for the caller.
+		}()
+		if at, err := member.TakeSnapshot(t.Context()); !errors.Is(err, replica.ErrStopping) {
+			t.Errorf("TakeSnapshot of a replica that stops = %d, %v; want %v", at, err, replica.ErrStopping)
+		}
+		c.close()
+	})
+}
+
+func TestAChangeMeantForAnotherMembershipIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 3, nil)
+		leader := c.replicas[c.leader()]
+		must(t, awaitTerm(t, leader))
+		before := leader.Membership()
+		add := func(id raft.MemberID, condition raft.Index) error {
+			return leader.ChangeMembership(t.Context(), raft.Change{
+				Kind: raft.AddLearner, Member: raft.Member{ID: id, Name: "late", Address: "x:1"}, If: condition,
+			})
+		}
+		var refused *replica.RefusedError
+		if err := add(7, before.Index+1); !errors.As(err, &refused) || refused.Reason != raft.ReasonMembershipChanged {
+			t.Fatalf("a change for index %d of a membership at %d: %v", before.Index+1, before.Index, err)
+		}
+		if now := leader.Membership(); now.Index != before.Index {
+			t.Fatalf("the refused change moved the membership from %d to %d", before.Index, now.Index)
+		}
+		must(t, add(7, before.Index))
+		if err := add(8, before.Index); !errors.As(err, &refused) || refused.Reason != raft.ReasonMembershipChanged {
+			t.Errorf("a second change for index %d: %v", before.Index, err)
+		}
+		status, err := leader.Status(t.Context())
+		must(t, err)
+		if status.MembershipIndex != leader.Membership().Index || status.MembershipIndex <= before.Index {
+			t.Errorf("the status has the membership of index %d, the member that of %d", status.MembershipIndex, leader.Membership().Index)
+		}
+		for _, f := range status.Followers {
+			want := raft.ReasonNone
+			if f.ID == 7 {
+				want = raft.ReasonNoContact // Nobody runs it.
+			}
+			if f.Promotion != want {
+				t.Errorf("member %v: promotion %v, want %v", f.ID, f.Promotion, want)
+			}
+		}
+		c.close()
+	})
+}
+
+// awaitTerm waits until a leader may change the membership: it has committed an
+// entry of its term.
+func awaitTerm(t *testing.T, leader *replica.Replica) error {
+	t.Helper()
+	_, err := leader.ReadBarrier(t.Context())
+	return err
+}

@@ -18,12 +18,13 @@
 //	log.go          the log: a tail in memory over the disk
 //	progress.go     what a leader knows of each follower     figure 2
 //	raft.go         terms and dispatch                       5.1, figure 4
+//	clock.go        the leader's stamp on its entries
 //	ready.go        what is to be done, and the reports of what was
 //
 // # Contract
 //
 // Inputs are Tick, Step, Propose, ReadIndex, ChangeMembership,
-// TransferLeadership, Saved, Applied, SnapshotSaved and SnapshotSent. After one or many of them the driver calls Ready and does, in
+// TransferLeadership, Saved, Applied, SnapshotSaved, SnapshotSent and SetTime. After one or many of them the driver calls Ready and does, in
 // this order:
 //
 //  1. send Messages;

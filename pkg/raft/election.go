@@ -190,6 +190,7 @@ func (r *Raft) becomeLeader() {
 	r.followers = nil
 	r.trackMembers()
 	r.uncommittedBytes, r.termStart = 0, r.log.last+1
+	r.clock.restart()
 	r.appendEntry(Entry{Kind: EntryNoOp})
 	r.broadcastAppend()
 }

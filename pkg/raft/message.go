@@ -83,10 +83,12 @@ type Message struct {
 	Boot    uint64
 }
 
-// Proposal is a command on its way to the leader.
+// Proposal is a command on its way to the leader. ID names this offer of it,
+// Origin the command itself.
 type Proposal struct {
-	ID   RequestID
-	Data []byte
+	ID     RequestID
+	Data   []byte
+	Origin Origin
 }
 
 // ProposalResult tells what became of a proposal: with Reason ReasonNone it

@@ -56,6 +56,7 @@ type Raft struct {
 	uncommittedBytes int
 	reads            reads
 	transfer         *transfer
+	clock            clock
 	// sessions counts the leader's acquaintances with members: answers of an
 	// earlier one don't count, be it that the member was removed and added
 	// again since, or that it has restarted and may have lost its log.

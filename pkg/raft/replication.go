@@ -8,6 +8,7 @@ import (
 // appendEntry adds an entry of the leader's own to its log.
 func (r *Raft) appendEntry(e Entry) Entry {
 	e.Index, e.Term = r.log.last+1, r.term
+	e.TimeMillis, e.ElapsedMillis = r.clock.stamp()
 	r.appendToLog(e)
 	r.uncommittedBytes += e.SizeBytes()
 	return e
@@ -440,7 +441,7 @@ func (r *Raft) appendProposals(proposals []Proposal) []ProposalResult {
 		case r.uncommittedBytes > 0 && r.uncommittedBytes+len(p.Data) > r.config.MaxUncommittedBytes:
 			results[i].Reason = ReasonOverloaded
 		default:
-			e := r.appendEntry(Entry{Kind: EntryCommand, Data: p.Data})
+			e := r.appendEntry(Entry{Kind: EntryCommand, Data: p.Data, Origin: p.Origin})
 			results[i].Index, results[i].Term = e.Index, e.Term
 			r.out.announceEntries = true
 		}

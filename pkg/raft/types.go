@@ -41,6 +41,22 @@ type RequestID struct {
 	Sequence uint64
 }
 
+// Origin names a proposal for good, however often it is offered and however
+// many copies of it get into the log: the state machine carries out the first
+// copy and answers the others with its result. The zero Origin names nothing.
+type Origin struct {
+	// Member took the proposal from its caller. Boot numbers that member's
+	// starts: a later start has a greater one.
+	Member MemberID
+	Boot   uint64
+	// Sequence counts the member's proposals since its start, from 1.
+	Sequence uint64
+	// Answered is a sequence up to which every proposal of this start was
+	// answered and is not offered again, so results up to it can be forgotten.
+	// It is below Sequence.
+	Answered uint64
+}
+
 // EntryKind says how an entry's data is to be read.
 type EntryKind uint8
 
@@ -65,12 +81,21 @@ type Entry struct {
 	Data []byte
 	// Membership is set for an EntryMembership only.
 	Membership *Membership
+	// Origin names the proposal that the entry is a copy of.
+	Origin Origin
+	// TimeMillis is the leader's wall clock when it made the entry, in
+	// milliseconds since 1970, and ElapsedMillis what its monotonic clock
+	// counted since its previous entry; 0 for its first. The algorithm reads
+	// neither. The first is for people to look at: clocks differ and jump. The
+	// second is what a state machine may measure time by.
+	TimeMillis    uint64
+	ElapsedMillis uint64
 }
 
 // entryOverheadBytes is what an entry costs beside its data in the limits
 // that count bytes. It is generous, so that those limits bound the number of
 // entries too.
-const entryOverheadBytes = 96
+const entryOverheadBytes = 144
 
 // SizeBytes is the entry's weight in every limit that counts bytes.
 func (e *Entry) SizeBytes() int { return len(e.Data) + entryOverheadBytes }

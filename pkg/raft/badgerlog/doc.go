@@ -55,10 +55,17 @@
 // Part 0 of an entry; chain is the hash of the log before this entry. The data
 // of a membership entry is what wire.EncodeMembership returns.
 //
-//	 0        4      5      6       8       16      24      32       36
-//	+--------+------+------+-------+-------+-------+-------+--------+------
-//	| crc    | kind | zero | parts | index | term  | chain | length | data
-//	+--------+------+------+-------+-------+-------+-------+--------+------
+//	 0        4      5      6       8       16      24      32       36         84
+//	+--------+------+------+-------+-------+-------+-------+--------+----------+------
+//	| crc    | kind | zero | parts | index | term  | chain | length | envelope | data
+//	+--------+------+------+-------+-------+-------+-------+--------+----------+------
+//
+// The envelope is the leader's stamp and the proposal's origin:
+//
+//	 0      8         16       24     32         40         48
+//	+------+---------+--------+------+----------+----------+
+//	| time | elapsed | member | boot | sequence | answered |
+//	+------+---------+--------+------+----------+----------+
 //
 // Each further part holds the next piece of the data:
 //

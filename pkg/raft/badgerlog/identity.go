@@ -33,7 +33,7 @@ type Identity struct {
 const (
 	identityFile = "identity"
 	// identityFormat is the version of the whole directory's layout.
-	identityFormat = 1
+	identityFormat = 2
 	identityTitle  = "conclave data directory, format "
 	// identityBytesMax bounds what is read of a file that claims to be one.
 	identityBytesMax = 4 << 10
@@ -151,6 +151,10 @@ func parseIdentity(text string) (Identity, error) {
 	if err == nil && format > identityFormat {
 		return Identity{}, fmt.Errorf("the directory has format %d and this program knows formats up to %d: run a newer version",
 			format, identityFormat)
+	}
+	if err == nil && format < identityFormat {
+		return Identity{}, fmt.Errorf("the directory has format %d, of a version before the first release, and this program knows format %d only: "+
+			"empty the directory to begin anew", format, identityFormat)
 	}
 	var id Identity
 	var member string

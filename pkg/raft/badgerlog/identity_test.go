@@ -78,8 +78,11 @@ func TestDirectoriesThatCannotBeOpened(t *testing.T) {
 		{"one of another cluster", func(dir string) error { return badgerlog.Format(dir, identity) },
 			badgerlog.Options{ClusterID: "mine"}, `belongs to cluster "cluster", not "mine"`},
 		{"one of a newer format", func(dir string) error {
-			return errors.Join(badgerlog.Format(dir, identity), edit(dir, "format 1", "format 2"))
+			return errors.Join(badgerlog.Format(dir, identity), edit(dir, "format 2", "format 3"))
 		}, badgerlog.Options{}, "run a newer version"},
+		{"one of an older format", func(dir string) error {
+			return errors.Join(badgerlog.Format(dir, identity), edit(dir, "format 2", "format 1"))
+		}, badgerlog.Options{}, "before the first release"},
 		{"one with a damaged identity", func(dir string) error {
 			return errors.Join(badgerlog.Format(dir, identity), edit(dir, "node-0", "node-1"))
 		}, badgerlog.Options{}, "damaged"},

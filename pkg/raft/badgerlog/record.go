@@ -25,7 +25,7 @@ const (
 	partBytesMax = 512 << 10
 	partsMax     = (EntryBytesMax + partBytesMax - 1) / partBytesMax
 
-	firstPartHeader = 36
+	firstPartHeader = 84
 	nextPartHeader  = 24
 	nextPartMark    = 0xffff
 
@@ -82,6 +82,7 @@ func appendRecords(records []record, e *raft.Entry, data []byte, chain uint64) [
 	v = binary.BigEndian.AppendUint64(v, uint64(e.Term))
 	v = binary.BigEndian.AppendUint64(v, chain)
 	v = binary.BigEndian.AppendUint32(v, uint32(len(data)))
+	v = appendEnvelope(v, e)
 	records = append(records, record{entryKey(e.Index, 0), seal(append(v, piece...))})
 	for part := 1; part < parts; part++ {
 		data = data[partBytesMax:]
@@ -94,6 +95,31 @@ func appendRecords(records []record, e *raft.Entry, data []byte, chain uint64) [
 		records = append(records, record{entryKey(e.Index, part), seal(append(v, piece...))})
 	}
 	return records
+}
+
+// envelopeBytes is the length of what appendEnvelope writes.
+const envelopeBytes = 48
+
+// appendEnvelope writes an entry's stamp and origin.
+func appendEnvelope(v []byte, e *raft.Entry) []byte {
+	v = binary.BigEndian.AppendUint64(v, e.TimeMillis)
+	v = binary.BigEndian.AppendUint64(v, e.ElapsedMillis)
+	v = binary.BigEndian.AppendUint64(v, uint64(e.Origin.Member))
+	v = binary.BigEndian.AppendUint64(v, e.Origin.Boot)
+	v = binary.BigEndian.AppendUint64(v, e.Origin.Sequence)
+	return binary.BigEndian.AppendUint64(v, e.Origin.Answered)
+}
+
+// readEnvelope reads what appendEnvelope wrote.
+func readEnvelope(e *raft.Entry, v []byte) {
+	e.TimeMillis = binary.BigEndian.Uint64(v)
+	e.ElapsedMillis = binary.BigEndian.Uint64(v[8:])
+	e.Origin = raft.Origin{
+		Member:   raft.MemberID(binary.BigEndian.Uint64(v[16:])),
+		Boot:     binary.BigEndian.Uint64(v[24:]),
+		Sequence: binary.BigEndian.Uint64(v[32:]),
+		Answered: binary.BigEndian.Uint64(v[40:]),
+	}
 }
 
 // seal fills in the checksum at the beginning of a record.
@@ -159,6 +185,7 @@ func (r *entryReader) first(i raft.Index, value []byte) error {
 	r.parts = int(binary.BigEndian.Uint16(value[6:]))
 	r.chain = binary.BigEndian.Uint64(value[24:])
 	r.length = int(binary.BigEndian.Uint32(value[32:]))
+	readEnvelope(&r.entry, value[36:])
 	if r.entry.Index != i {
 		return damaged("entry %d is stored in the place of entry %d", r.entry.Index, i)
 	}
@@ -201,8 +228,8 @@ func (r *entryReader) finish() error {
 }
 
 // chainer computes the chain hash of a log: the first eight bytes of SHA-256
-// over the hash before the entry, its index, term, kind and data. Two logs with
-// the same chain hash at an index hold the same entries up to there.
+// over the hash before the entry, its index, term, kind, envelope and data. Two
+// logs with the same chain hash at an index hold the same entries up to there.
 type chainer struct {
 	hash hash.Hash
 }
@@ -211,13 +238,14 @@ func newChainer() *chainer { return &chainer{hash: sha256.New()} }
 
 // extend returns the hash of the log after e, whose data is given apart.
 func (c *chainer) extend(chain uint64, e *raft.Entry, data []byte) uint64 {
-	var b [25 + sha256.Size]byte
+	var b [25 + envelopeBytes]byte
 	binary.BigEndian.PutUint64(b[0:], chain)
 	binary.BigEndian.PutUint64(b[8:], uint64(e.Index))
 	binary.BigEndian.PutUint64(b[16:], uint64(e.Term))
 	b[24] = byte(e.Kind)
 	c.hash.Reset()
-	c.hash.Write(b[:25])
+	appendEnvelope(b[:25], e)
+	c.hash.Write(b[:])
 	c.hash.Write(data)
 	return binary.BigEndian.Uint64(c.hash.Sum(b[:0]))
 }

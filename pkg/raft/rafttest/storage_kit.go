@@ -197,6 +197,13 @@ func voters(ids ...raft.MemberID) raft.Membership {
 	return m
 }
 
+// enveloped returns the entry with an origin and a stamp.
+func enveloped(e raft.Entry) raft.Entry {
+	e.Origin = raft.Origin{Member: 1<<63 | 2, Boot: 1<<62 | 3, Sequence: 1<<61 | 4, Answered: 1<<60 | 5}
+	e.TimeMillis, e.ElapsedMillis = 1<<59|6, 1<<58|7
+	return e
+}
+
 // configuration returns an entry that holds m.
 func configuration(i raft.Index, term raft.Term, m raft.Membership) raft.Entry {
 	return raft.Entry{Index: i, Term: term, Kind: raft.EntryMembership, Membership: &m}

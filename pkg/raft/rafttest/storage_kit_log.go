@@ -103,13 +103,16 @@ func testEntryKinds(k *storageKit) {
 		{Index: 3, Term: 1, Kind: raft.EntryCommand, Data: []byte{0}},
 		configuration(4, 1, joint),
 		{Index: 5, Term: 1, Kind: raft.EntryCommand},
+		enveloped(raft.Entry{Index: 6, Term: 1, Kind: raft.EntryCommand, Data: []byte{0}}),
+		enveloped(raft.Entry{Index: 7, Term: 1, Kind: raft.EntryNoOp}),
+		enveloped(configuration(8, 1, voters(1))),
 	}
 	k.save(raft.Write{Entries: entries})
 	k.holds(entries...)
 	k.reopen()
 	k.holds(entries...)
-	k.found(raft.State{Last: 5, Terms: []raft.TermRun{{}, {Term: 1, First: 2}}, Memberships: []raft.MembershipAt{
-		{Index: 1, Membership: voters(1)}, {Index: 4, Membership: joint},
+	k.found(raft.State{Last: 8, Terms: []raft.TermRun{{}, {Term: 1, First: 2}}, Memberships: []raft.MembershipAt{
+		{Index: 1, Membership: voters(1)}, {Index: 4, Membership: joint}, {Index: 8, Membership: voters(1)},
 	}})
 }
 

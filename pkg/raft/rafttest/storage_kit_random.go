@@ -165,6 +165,9 @@ func (w *storageWalk) write() {
 // then a configuration or a command of several records.
 func (w *storageWalk) entry(i raft.Index) raft.Entry {
 	e := raft.Entry{Index: i, Term: w.model.hard.Term, Kind: raft.EntryCommand}
+	if w.rand.IntN(2) == 0 {
+		e = enveloped(e)
+	}
 	switch n := w.rand.IntN(60); {
 	case n == 0:
 		e.Data = pattern(w.rand.IntN(2 << 20))

@@ -238,18 +238,28 @@ func testChainHash(k *storageKit) {
 		k.t.Fatalf("the chain hashes at 5 and 10 are %x and %x", one, two)
 	}
 	// A member that got the log up to 5 as a snapshot and the rest as entries
-	// has the same hash at 10, one with another entry has not.
-	for _, other := range []bool{false, true} {
+	// has the same hash at 10, one with another entry has not, whatever it is in
+	// which the entry differs.
+	for n, change := range []func(*raft.Entry){
+		nil,
+		func(e *raft.Entry) { e.Data = append(e.Data, '!') },
+		func(e *raft.Entry) { e.TimeMillis++ },
+		func(e *raft.Entry) { e.ElapsedMillis++ },
+		func(e *raft.Entry) { e.Origin.Member++ },
+		func(e *raft.Entry) { e.Origin.Boot++ },
+		func(e *raft.Entry) { e.Origin.Sequence++ },
+		func(e *raft.Entry) { e.Origin.Answered++ },
+	} {
 		meta := snapshotAt(5, 1)
 		meta.ChainHash = one
 		k.receive(meta, "")
 		k.save(raft.Write{Snapshot: &meta})
 		entries := commands(1, 6, 10)
-		if other {
-			entries[2].Data = append(entries[2].Data, '!')
+		if change != nil {
+			change(&entries[2])
 		}
-		if got := hash(entries, true); (got == two) == other {
-			k.t.Fatalf("the chain hash at 10 is %x and was %x; another log: %t", got, two, other)
+		if got := hash(entries, true); (got == two) != (change == nil) {
+			k.t.Fatalf("log %d: the chain hash at 10 is %x, that of log 0 is %x", n, got, two)
 		}
 	}
 }

@@ -196,7 +196,10 @@ func (l memoryLog) compacted(s memorySnapshot) memoryLog {
 // chainHash is any function of the log; only this storage compares its values.
 func chainHash(chain uint64, e *raft.Entry) uint64 {
 	h := fnv.New64a()
-	for _, v := range []uint64{chain, uint64(e.Index), uint64(e.Term), uint64(e.Kind)} {
+	for _, v := range []uint64{
+		chain, uint64(e.Index), uint64(e.Term), uint64(e.Kind), e.TimeMillis, e.ElapsedMillis,
+		uint64(e.Origin.Member), e.Origin.Boot, e.Origin.Sequence, e.Origin.Answered,
+	} {
 		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, v))
 	}
 	_, _ = h.Write(e.Data)

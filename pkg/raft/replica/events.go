@@ -12,6 +12,11 @@ type Event interface{ event() }
 // Tick tells that one tick of time has passed.
 type Tick struct{}
 
+// TimeIs tells what time it is, for the stamps on a leader's entries: the wall
+// clock in milliseconds since 1970, and the milliseconds of a clock that never
+// goes back while the process runs. Nothing else follows from it.
+type TimeIs struct{ WallMillis, MonotonicMillis uint64 }
+
 // Received is a message from another member.
 type Received struct{ Message raft.Message }
 
@@ -82,6 +87,7 @@ type SnapshotSent struct {
 }
 
 func (Tick) event()          {}
+func (TimeIs) event()        {}
 func (Received) event()      {}
 func (Proposed) event()      {}
 func (ReadAsked) event()     {}

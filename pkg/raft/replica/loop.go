@@ -63,6 +63,8 @@ func (l *Loop) Handle(event Event) {
 		l.retryRefused()
 		l.tickReads()
 		l.snapshots.tick()
+	case TimeIs:
+		l.core.SetTime(e.WallMillis, e.MonotonicMillis)
 	case Received:
 		l.core.Step(e.Message)
 	case Proposed:

@@ -39,6 +39,9 @@ type Options struct {
 	StateMachine StateMachine
 	// TickInterval is the length of one tick. Default 10 ms.
 	TickInterval time.Duration
+	// Now is the clock that stamps a leader's entries. Default time.Now, whose
+	// times hold a monotonic reading.
+	Now func() time.Time
 	// MaxReceived bounds the messages that wait for the loop; what exceeds it is
 	// dropped. Default 4096.
 	MaxReceived int
@@ -69,6 +72,9 @@ func (o Options) withDefaults() Options {
 	o.LoopOptions = o.LoopOptions.withDefaults()
 	if o.TickInterval == 0 {
 		o.TickInterval = 10 * time.Millisecond
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.MaxReceived == 0 {
 		o.MaxReceived = 4096

@@ -39,12 +39,16 @@ func (r *Replica) runLoop(ctx context.Context, g *errgroup.Group) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-ticker.C:
+			r.tellTime()
 			r.loop.Handle(Tick{})
 		case m := <-r.received:
+			r.tellTime()
 			r.loop.Handle(Received{Message: m})
 		case q := <-r.requests:
+			r.tellTime()
 			r.take(q)
 		case e := <-r.feedback:
+			r.tellTime()
 			r.loop.Handle(e)
 		case reply := <-r.statuses:
 			reply <- r.loop.Status()
@@ -52,6 +56,15 @@ func (r *Replica) runLoop(ctx context.Context, g *errgroup.Group) error {
 		}
 		r.drain()
 	}
+}
+
+// tellTime comes before whatever else the loop is told in one wake-up.
+func (r *Replica) tellTime() {
+	now := r.options.Now()
+	r.loop.Handle(TimeIs{
+		WallMillis:      uint64(max(now.UnixMilli(), 0)),
+		MonotonicMillis: uint64(max(now.Sub(r.clockStart).Milliseconds(), 0)),
+	})
 }
 
 // drain takes what else waits, without blocking.

@@ -37,6 +37,8 @@ type Replica struct {
 	dropped    atomic.Uint64
 	lastWakeUp atomic.Int64
 	started    time.Time
+	// clockStart is what Options.Now said when the replica was made.
+	clockStart time.Time
 }
 
 // request is a caller's event and, unless it is a cancellation, where its answer
@@ -70,6 +72,8 @@ func New(o Options) (*Replica, error) {
 		done:     make(chan struct{}),
 		waiters:  map[raft.RequestID]chan<- Answer{},
 		started:  time.Now(),
+
+		clockStart: o.Now(),
 	}
 	r.publish()
 	return r, nil

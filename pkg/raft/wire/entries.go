@@ -15,6 +15,18 @@ type entryHead struct {
 	Kind       raft.EntryKind
 	DataBytes  uint32
 	Membership *membership
+	// The envelope: who proposed the entry, and the leader's stamp.
+	Origin        origin
+	TimeMillis    uint64
+	ElapsedMillis uint64
+}
+
+// origin mirrors raft.Origin. Fields are only ever added, and only at the end.
+type origin struct {
+	Member   raft.MemberID
+	Boot     uint64
+	Sequence uint64
+	Answered uint64
 }
 
 // Entries is a run of log entries on its way to one or more peers. It is
@@ -56,7 +68,10 @@ func (e *Entries) encode() error {
 		if size += len(entry.Data); size > MaxFrameBytes {
 			return fmt.Errorf("encode entries from %d: %w: over %d bytes of data", e.entries[0].Index, ErrTooLarge, MaxFrameBytes)
 		}
-		heads[i] = entryHead{Index: entry.Index, Term: entry.Term, Kind: entry.Kind, DataBytes: uint32(len(entry.Data))}
+		heads[i] = entryHead{
+			Index: entry.Index, Term: entry.Term, Kind: entry.Kind, DataBytes: uint32(len(entry.Data)),
+			Origin: origin(entry.Origin), TimeMillis: entry.TimeMillis, ElapsedMillis: entry.ElapsedMillis,
+		}
 		if entry.Membership != nil {
 			m := newMembership(entry.Membership)
 			heads[i].Membership = &m
@@ -99,7 +114,10 @@ func decodeEntries(dec *decoder, c *cutter, headBytes uint32) ([]raft.Entry, err
 	entries := make([]raft.Entry, len(heads))
 	for i := range heads {
 		h := &heads[i]
-		entries[i] = raft.Entry{Index: h.Index, Term: h.Term, Kind: h.Kind}
+		entries[i] = raft.Entry{
+			Index: h.Index, Term: h.Term, Kind: h.Kind,
+			Origin: raft.Origin(h.Origin), TimeMillis: h.TimeMillis, ElapsedMillis: h.ElapsedMillis,
+		}
 		if entries[i].Data, err = c.cut(h.DataBytes); err != nil {
 			return nil, fmt.Errorf("entry %d: %w", h.Index, err)
 		}

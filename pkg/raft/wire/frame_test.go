@@ -59,11 +59,11 @@ func TestFrameFormatIsUnchanged(t *testing.T) {
 		},
 	}
 	got := written(t, func(w *wire.Writer) error { return w.WriteMessage(&m, nil) })
-	control, err := hex.DecodeString("dc001305010203040200" + "0409c200c20dc0c0c0c0" + "0000")
+	control, err := hex.DecodeString("dc001305010203040200" + "0409c200c21bc0c0c0c0" + "0000")
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, err := hex.DecodeString("9295050302" + "05c0" + "9506030100c0" + hex.EncodeToString([]byte("hello")))
+	payload, err := hex.DecodeString("9298050302" + "05c094000000000000" + "9806030100c094000000000000" + hex.EncodeToString([]byte("hello")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ type requestID struct {
 type proposalHead struct {
 	ID        requestID
 	DataBytes uint32
+	Origin    origin
 }
 
 type proposalResult struct {
@@ -104,7 +105,9 @@ func newMessage(m *raft.Message) message {
 		out.Snapshot = &s
 	}
 	for _, p := range m.Proposals {
-		out.Proposals = append(out.Proposals, proposalHead{ID: requestID(p.ID), DataBytes: uint32(len(p.Data))})
+		out.Proposals = append(out.Proposals, proposalHead{
+			ID: requestID(p.ID), DataBytes: uint32(len(p.Data)), Origin: origin(p.Origin),
+		})
 	}
 	for _, r := range m.Results {
 		out.Results = append(out.Results, proposalResult{ID: requestID(r.ID), Index: r.Index, Term: r.Term, Reason: r.Reason})
@@ -166,7 +169,7 @@ func (v *message) raft() raft.Message {
 	if len(v.Proposals) > 0 {
 		m.Proposals = make([]raft.Proposal, len(v.Proposals))
 		for i, p := range v.Proposals {
-			m.Proposals[i].ID = raft.RequestID(p.ID)
+			m.Proposals[i].ID, m.Proposals[i].Origin = raft.RequestID(p.ID), raft.Origin(p.Origin)
 		}
 	}
 	for _, r := range v.Results {

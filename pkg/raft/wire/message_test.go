@@ -194,7 +194,7 @@ func TestMessageDecoderNamesWhatIsWrong(t *testing.T) {
 	control, payload := good[wire.HeaderBytes:], []byte(nil)
 	for i := range control {
 		// The payload begins with the heads, an array of three arrays.
-		if bytes.HasPrefix(control[i:], []byte{0x93, 0x95}) && len(payload) == 0 {
+		if bytes.HasPrefix(control[i:], []byte{0x93, 0x98}) && len(payload) == 0 {
 			control, payload = control[:i], control[i:]
 			break
 		}

@@ -42,6 +42,10 @@ type node struct {
 	name string
 	// args are the flags of the next start.
 	args []string
+	// program, if not empty, is run in place of the node program as it is, and env
+	// is added to its environment.
+	program string
+	env     []string
 	// wrap, if not empty, is a program with arguments that becomes the node.
 	wrap []string
 	dir  string
@@ -69,9 +73,14 @@ func (n *node) start() {
 		n.t.Fatal(err)
 	}
 	defer log.Close()
-	line := append(append([]string{}, n.wrap...), nodeBinary(n.t))
+	program := n.program
+	if program == "" {
+		program = nodeBinary(n.t)
+	}
+	line := append(append([]string{}, n.wrap...), program)
 	line = append(line, n.args...)
 	p := &process{cmd: exec.Command(line[0], line[1:]...), ended: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), n.env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	// Should this test be killed, nothing of it stays behind.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

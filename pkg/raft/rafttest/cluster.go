@@ -20,11 +20,19 @@ type Cluster struct {
 	nodes []*node
 	// wire holds the messages under way, in the order in which they were sent.
 	wire []raft.Message
-	// cut holds the links, from and to, that lose everything.
-	cut map[[2]raft.MemberID]bool
+	// cut holds the links, from and to, that lose everything, and holds those
+	// that keep messages back in held.
+	cut   map[[2]raft.MemberID]bool
+	holds []hold
+	held  []raft.Message
 	// quiet kinds travel without being written about.
 	quiet  map[raft.MessageKind]bool
 	millis int
+	// limits are those of every node's configuration.
+	limits raft.Config
+	judge  judge
+	// told is the story since the last expectation.
+	told []byte
 	// clients counts proposals, to give each an ID, and boots the starts of nodes.
 	clients uint64
 	boots   uint64
@@ -33,8 +41,10 @@ type Cluster struct {
 // node is one member: a core, its disk and its state machine, a register per
 // cluster whose commands are "SET value".
 type node struct {
-	name    string
-	id      raft.MemberID
+	name string
+	id   raft.MemberID
+	// spare nodes are not part of the first configuration.
+	spare   bool
 	core    *raft.Raft
 	disk    *disk
 	random  *dice
@@ -43,9 +53,15 @@ type node struct {
 	role    raft.Role
 	leader  raft.MemberID
 	waiting []waiter
-	// heldBack are Writes that a slow disk has not finished.
+	// outcomes is what clients were told.
+	outcomes map[string]string
+	// heldBack are Writes that a slow disk has not finished, and behind is what
+	// has to be applied after a snapshot among them.
 	slowDisk bool
 	heldBack []*raft.Write
+	behind   []raft.Entry
+	// paused nodes neither see time pass nor take messages.
+	paused bool
 }
 
 // waiter is a client that was told where its proposal was placed.
@@ -74,21 +90,27 @@ func (d *dice) IntN(n int) int {
 
 // NewCluster returns a cluster of voters with the given names.
 func NewCluster(out io.Writer, seed uint64, names ...string) *Cluster {
-	c := &Cluster{Out: out, cut: map[[2]raft.MemberID]bool{}, quiet: map[raft.MessageKind]bool{}}
+	c := &Cluster{Out: out, cut: map[[2]raft.MemberID]bool{}, quiet: map[raft.MessageKind]bool{}, judge: newJudge()}
 	var members []raft.Member
-	for i, name := range names {
-		id := raft.MemberID(i + 1)
-		members = append(members, raft.Member{ID: id, Name: name, Address: name})
-		c.nodes = append(c.nodes, &node{
-			name: name, id: id, disk: &disk{},
-			random: &dice{rest: rand.New(rand.NewPCG(seed, uint64(id)))},
-		})
+	for _, name := range names {
+		n := c.addNode(name, seed)
+		members = append(members, raft.Member{ID: n.id, Name: name, Address: name})
 	}
 	membership := raft.NewMembership(members...)
 	for _, n := range c.nodes {
 		n.disk.entries = []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: &membership}}
 	}
 	return c
+}
+
+func (c *Cluster) addNode(name string, seed uint64) *node {
+	id := raft.MemberID(len(c.nodes) + 1)
+	n := &node{
+		name: name, id: id, disk: &disk{},
+		random: &dice{rest: rand.New(rand.NewPCG(seed, uint64(id)))}, outcomes: map[string]string{},
+	}
+	c.nodes = append(c.nodes, n)
+	return n
 }
 
 // Start starts a node from its disk.
@@ -101,24 +123,28 @@ func (c *Cluster) Start(name string) error {
 		return fmt.Errorf("%s runs already", name)
 	}
 	c.boots++
-	n.core, err = raft.New(raft.Config{ID: n.id, Boot: c.boots, Random: n.random, Log: n.disk}, n.disk.state())
+	config := c.limits
+	config.ID, config.Boot, config.Random, config.Log = n.id, c.boots, n.random, n.disk
+	n.core, err = raft.New(config, n.disk.state())
 	if err != nil {
 		return err
 	}
-	n.value, n.applied, n.role, n.leader = "", 0, raft.Follower, raft.NoMember
+	n.value, n.applied, n.role, n.leader = n.disk.value, n.disk.snapshot.Index, raft.Follower, raft.NoMember
 	n.drain()
 	s := n.core.Status()
 	c.say("%s starts as %s in term %d, election timeout %d ms", n.name, s.Role, s.Term, s.TimeoutTicks*TickMillis)
 	return nil
 }
 
-// drain takes the first Ready, which only applies the first configuration.
+// drain applies what the disk is known to hold of the committed log.
 func (n *node) drain() {
-	ready, _ := n.core.Ready(true)
-	for _, e := range ready.Committed {
-		n.apply(&e)
+	for n.core.HasReady(true) {
+		ready, _ := n.core.Ready(true)
+		for i := range ready.Committed {
+			n.apply(&ready.Committed[i])
+		}
+		n.core.Applied(n.applied)
 	}
-	n.core.Applied(n.applied)
 }
 
 // Crash stops a node at once. What its disk has not finished is lost.
@@ -127,7 +153,7 @@ func (c *Cluster) Crash(name string) error {
 	if err != nil {
 		return err
 	}
-	n.core, n.heldBack, n.waiting = nil, nil, nil
+	n.core, n.heldBack, n.behind, n.waiting, n.paused = nil, nil, nil, nil, false
 	c.say("%s crashes", name)
 	return nil
 }
@@ -156,11 +182,11 @@ func (c *Cluster) say(format string, args ...any) {
 	fmt.Fprintf(c.Out, "%5d ms  %s\n", c.millis, fmt.Sprintf(format, args...))
 }
 
-// Tick lets one tick pass on every running node.
-func (c *Cluster) Tick() {
+// Tick lets one tick pass on every running node, or on those named.
+func (c *Cluster) Tick(names ...string) {
 	c.millis += TickMillis
 	for _, n := range c.nodes {
-		if n.core != nil {
+		if n.core != nil && !n.paused && (len(names) == 0 || slices.Contains(names, n.name)) {
 			n.core.Tick()
 			c.noteRole(n)
 		}
@@ -186,11 +212,14 @@ func (c *Cluster) noteRole(n *node) {
 		c.say("%s follows %s in term %d", n.name, c.nameOf(s.Leader), s.Term)
 	}
 	n.role, n.leader = s.Role, s.Leader
+	if s.Role == raft.Leader {
+		c.judge.led(n, s.Term)
+	}
 }
 
 // Process does what one node wants done, and tells whether there was anything.
 func (c *Cluster) Process(n *node) (bool, error) {
-	if n.core == nil || !n.core.HasReady(true) {
+	if n.core == nil || n.paused || !n.core.HasReady(true) {
 		return false, nil
 	}
 	ready, err := n.core.Ready(true)
@@ -204,32 +233,51 @@ func (c *Cluster) Process(n *node) (bool, error) {
 			c.FinishWrites(n)
 		}
 	}
-	for i := range ready.Committed {
-		c.applyEntry(n, &ready.Committed[i])
-	}
-	n.core.Applied(n.applied)
+	n.behind = append(n.behind, ready.Committed...)
+	c.applyBehind(n)
 	for _, result := range ready.Results {
 		c.placed(n, result)
 	}
 	for _, read := range ready.Reads {
-		c.say("%s may read at index %d: %s", n.name, read.Index, read.Reason)
+		c.resolveRead(n, read)
 	}
 	c.noteRole(n)
 	return true, nil
 }
 
 // FinishWrites makes a node's outstanding Writes durable.
-func (c *Cluster) FinishWrites(n *node) {
-	for _, w := range n.heldBack {
+func (c *Cluster) FinishWrites(n *node) { c.finishWrites(n, len(n.heldBack)) }
+
+// finishWrites makes the oldest outstanding Writes durable.
+func (c *Cluster) finishWrites(n *node, count int) {
+	for _, w := range n.heldBack[:count] {
+		n.heldBack = n.heldBack[1:]
+		c.judge.saving(n, w)
 		n.disk.save(w)
 		if text := writeText(c, w); text != "" {
 			c.say("%s saves %s", n.name, text)
+		}
+		if w.Snapshot != nil {
+			n.value, n.applied = n.disk.value, w.Snapshot.Index
+			n.core.Applied(n.applied)
 		}
 		c.sendAll(w.Messages)
 		n.core.Saved(w.ID)
 		c.noteRole(n)
 	}
-	n.heldBack = nil
+}
+
+// applyBehind applies what is committed, unless it has to wait for a snapshot
+// that is not durable yet.
+func (c *Cluster) applyBehind(n *node) {
+	if slices.ContainsFunc(n.heldBack, func(w *raft.Write) bool { return w.Snapshot != nil }) {
+		return
+	}
+	for i := range n.behind {
+		c.applyEntry(n, &n.behind[i])
+	}
+	n.behind = nil
+	n.core.Applied(n.applied)
 }
 
 // applyEntry applies a committed entry and answers the client that waits.
@@ -240,15 +288,18 @@ func (c *Cluster) applyEntry(n *node, e *raft.Entry) {
 		c.say("%s commits and applies entry %d: %s", n.name, e.Index, e.Data)
 	case raft.EntryNoOp:
 		c.say("%s commits entry %d, which opened term %d", n.name, e.Index, e.Term)
+	case raft.EntryMembership:
+		c.say("%s commits entry %d: %s", n.name, e.Index, membershipText(e.Membership))
 	}
+	c.judge.applied(c.nodes, n, e)
 	n.waiting = slices.DeleteFunc(n.waiting, func(w waiter) bool {
 		if w.index != e.Index {
 			return false
 		}
 		if w.term == e.Term {
-			c.say("%s answers %s: done", n.name, w.client)
+			c.answer(n, w.client, "done")
 		} else {
-			c.say("%s answers %s: not done, another entry took its place", n.name, w.client)
+			c.answer(n, w.client, "not done, another entry took its place")
 		}
 		return true
 	})
@@ -269,7 +320,12 @@ func (c *Cluster) placed(n *node, result raft.ProposalResult) {
 	}
 	w := &n.waiting[i]
 	if result.Reason != raft.ReasonNone {
-		c.say("%s answers %s: refused, %s", n.name, w.client, result.Reason)
+		c.answer(n, w.client, "refused, "+result.Reason.String())
+		n.waiting = slices.Delete(n.waiting, i, i+1)
+		return
+	}
+	if result.Index == 0 {
+		c.answer(n, w.client, fmt.Sprintf("handed over to term %d", result.Term))
 		n.waiting = slices.Delete(n.waiting, i, i+1)
 		return
 	}
@@ -287,39 +343,53 @@ func (c *Cluster) Propose(name, client, command string) error {
 	if n.core == nil {
 		return fmt.Errorf("%s does not run", name)
 	}
-	c.clients++
-	id := raft.RequestID{Boot: uint64(n.id), Sequence: c.clients}
-	n.waiting = append(n.waiting, waiter{client: client, id: id})
 	c.say("%s asks %s: %s", client, name, command)
-	n.core.Propose(raft.Proposal{ID: id, Data: []byte(command)})
+	n.core.Propose(raft.Proposal{ID: c.await(n, client), Data: []byte(command)})
 	return nil
 }
 
-// Read asks a node for a read barrier.
-func (c *Cluster) Read(name string) error {
+// await notes that a client waits for a node, and returns its request's ID.
+func (c *Cluster) await(n *node, client string) raft.RequestID {
+	c.clients++
+	id := raft.RequestID{Boot: uint64(n.id), Sequence: c.clients}
+	n.waiting = append(n.waiting, waiter{client: client, id: id})
+	delete(n.outcomes, client)
+	return id
+}
+
+// answer tells a client what became of its request.
+func (c *Cluster) answer(n *node, client, outcome string) {
+	n.outcomes[client] = outcome
+	c.say("%s answers %s: %s", n.name, client, outcome)
+}
+
+// Read asks a node for a read barrier on behalf of a client.
+func (c *Cluster) Read(name, client string) error {
 	n, err := c.node(name)
 	if err != nil {
 		return err
 	}
-	c.clients++
+	if n.core == nil {
+		return fmt.Errorf("%s does not run", name)
+	}
 	c.say("a client asks %s for a fresh read", name)
-	n.core.ReadIndex(raft.RequestID{Boot: uint64(n.id), Sequence: c.clients})
+	n.core.ReadIndex(c.await(n, client))
 	return nil
 }
 
-// Deliver hands over all messages under way, and tells whether there were any.
-func (c *Cluster) Deliver() bool {
-	batch := c.wire
-	c.wire = nil
-	for _, m := range batch {
-		n := c.byID(m.To)
-		if n.core == nil || c.cut[[2]raft.MemberID{m.From, m.To}] {
-			continue
-		}
-		n.core.Step(m)
-		c.noteRole(n)
+// resolveRead notes what became of a read barrier.
+func (c *Cluster) resolveRead(n *node, read raft.ReadResult) {
+	i := slices.IndexFunc(n.waiting, func(w waiter) bool { return w.id == read.ID })
+	if i < 0 {
+		return
 	}
-	return len(batch) > 0
+	client := n.waiting[i].client
+	n.waiting = slices.Delete(n.waiting, i, i+1)
+	if read.Reason != raft.ReasonNone {
+		c.answer(n, client, "refused, "+read.Reason.String())
+		return
+	}
+	c.answer(n, client, fmt.Sprintf("read at index %d", read.Index))
 }
 
 // Settle processes and delivers until nothing happens any more.
@@ -339,21 +409,4 @@ func (c *Cluster) Settle() error {
 		}
 	}
 	return fmt.Errorf("still busy after %d rounds", limit)
-}
-
-// sendAll puts messages on the wire; those on a cut link or to a node that is
-// down are lost at once.
-func (c *Cluster) sendAll(messages []raft.Message) {
-	for _, m := range messages {
-		lost := ""
-		if c.byID(m.To).core == nil || c.cut[[2]raft.MemberID{m.From, m.To}] {
-			lost = "  (lost)"
-		}
-		if !c.quiet[m.Kind] {
-			c.say("%s -> %s  %s%s", c.nameOf(m.From), c.nameOf(m.To), messageText(&m), lost)
-		}
-		if lost == "" {
-			c.wire = append(c.wire, m)
-		}
-	}
 }

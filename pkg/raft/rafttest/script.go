@@ -1,6 +1,7 @@
 package rafttest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,21 +17,55 @@ import (
 // RunScript replays a transcript. A command stands on a line of its own,
 // followed by "----" and what it must write; go test -rewrite writes it anew.
 //
-//	cluster A B C [seed=N]       voters with these names, all stopped
+// Time and messages
+//
+//	cluster A B C [seed=N] [spare=(D,E)] [inflight=N ...]
+//	                             voters with these names, and nodes to be added
+//	                             later, all stopped; for limits see limitNames
 //	timeouts A=(150,220) B=150   the next election timeouts, in milliseconds
 //	start [A ...]                start these nodes, or all
 //	elect B                      let B become leader without telling how
-//	run 300ms                    let time pass; messages arrive at once
-//	tick 50ms                    let time pass; nothing is processed
+//	run 300ms [A ...]            let time pass; messages arrive at once
+//	tick 50ms [A ...]            let time pass; nothing is processed
 //	process [A ...]              let these nodes, or all, act once
 //	deliver                      hand over what is under way
 //	settle                       process and deliver until all is quiet
+//	quiet heartbeats|replies|all leave these out of the story
+//	loud                         tell everything again
+//
+// Requests
+//
 //	propose A client-1 SET 5     a client asks a node
-//	read A                       a client asks for a fresh read
-//	crash A | disk A slow|fast   faults
-//	partition A,B C,D,E | heal   cut and mend the network
-//	quiet heartbeats | loud      leave heartbeats out of the story, or not
+//	flood A 20 [bytes=1000]      twenty clients do
+//	read A [client]              a client asks for a fresh read
+//	add A D                      the operator asks A to let D learn
+//	promote A D | remove A D     the operator asks A to change the voters
+//	transfer A [B]               the operator asks A to hand over
+//	snapshot A                   a node takes one, and compacts its log
+//
+// Faults
+//
+//	crash A                      what the disk has not finished is lost
+//	disk A slow|fast             a slow one keeps Writes back
+//	finish A [N]                 it finishes the oldest N, or all
+//	wipe A                       the disk is empty, under the old ID
+//	pause A | resume A           no time passes there, messages wait
+//	partition A,B C,D,E          cut the network into groups
+//	cut A B | mend A B           cut, and mend, one direction
+//	heal                         mend all
+//	hold A B [vote ...]          messages from A to B wait; see kindNames
+//	release A B [backwards]      they go on, and the next ones pass
+//	repeat A B                   copies go on, the messages stay
+//	lose A B                     they are lost, and the next ones pass
+//
+// What is seen
+//
 //	state                        every node: role, term, vote, log, value
+//	followers A                  what a leader knows of the others
+//	expect                       sentences on the lines below; see expectation
+//
+// After each command the cluster is judged; a broken promise fails the test, and
+// so does a sentence that isn't true.
 func RunScript(t *testing.T, path string) {
 	t.Helper()
 	var c *Cluster
@@ -38,18 +73,25 @@ func RunScript(t *testing.T, path string) {
 	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 		t.Helper()
 		out.Reset()
-		args := arguments(d)
 		if d.Cmd == "cluster" {
-			c = newScriptCluster(t, d)
+			var err error
+			if c, err = newScriptCluster(d); err != nil {
+				t.Fatalf("%s: %v", d.Pos, err)
+			}
 			c.Out = &out
 			return "ok\n"
 		}
 		if c == nil {
 			t.Fatalf("%s: the script must begin with cluster", d.Pos)
 		}
-		if err := c.command(d, args, &out); err != nil {
-			fmt.Fprintf(&out, "error: %v\n", err)
+		err := c.command(d)
+		if err == nil {
+			err = c.judge.verdict()
 		}
+		if err != nil {
+			t.Fatalf("%s: %s: %v\n%s", d.Pos, d.Cmd, err, out.String())
+		}
+		c.told = append(c.told, out.String()...)
 		if out.Len() == 0 {
 			return "ok\n"
 		}
@@ -57,87 +99,164 @@ func RunScript(t *testing.T, path string) {
 	})
 }
 
-// arguments returns a command's words without values.
-func arguments(d *datadriven.TestData) []string {
+// A command is what one line of a script does. args are its words without values.
+type command struct {
+	// words is how many it needs at least.
+	words int
+	run   func(c *Cluster, d *datadriven.TestData, args []string) error
+}
+
+var scriptCommands = map[string]command{
+	"timeouts": {1, func(c *Cluster, d *datadriven.TestData, _ []string) error { return c.setTimeouts(d) }},
+	"start":    {0, each(func(c *Cluster, n *node) error { return c.Start(n.name) })},
+	"process":  {0, each(func(c *Cluster, n *node) error { _, err := c.Process(n); return err })},
+	"deliver":  {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { c.Deliver(); return nil }},
+	"settle":   {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { return c.Settle() }},
+	"run":      {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.pass(args, true) }},
+	"tick":     {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.pass(args, false) }},
+	"elect":    {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.elect(args[0]) }},
+	"quiet":    {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.hush(args[0]) }},
+	"loud":     {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { clear(c.quiet); return nil }},
+	"state":    {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { return c.writeState() }},
+	"expect":   {0, func(c *Cluster, d *datadriven.TestData, _ []string) error { return c.expect(d.Input) }},
+	"followers": {1, on(func(c *Cluster, n *node, _ []string) error {
+		c.writeFollowers(n)
+		return nil
+	})},
+
+	"propose": {2, func(c *Cluster, _ *datadriven.TestData, args []string) error {
+		return c.Propose(args[0], args[1], strings.Join(args[2:], " "))
+	}},
+	"flood": {2, (*Cluster).flood},
+	"read": {1, func(c *Cluster, _ *datadriven.TestData, args []string) error {
+		return c.Read(args[0], word(args, 1, "reader"))
+	}},
+	"add":      {2, on((*Cluster).addLearner)},
+	"promote":  {2, on((*Cluster).promote)},
+	"remove":   {2, on((*Cluster).remove)},
+	"transfer": {1, on((*Cluster).transfer)},
+	"snapshot": {1, on((*Cluster).snapshot)},
+
+	"crash":     {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.Crash(args[0]) }},
+	"disk":      {2, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.setDisk(args[0], args[1]) }},
+	"finish":    {1, on((*Cluster).finish)},
+	"wipe":      {1, on((*Cluster).wipe)},
+	"pause":     {1, on(func(c *Cluster, n *node, _ []string) error { return c.setPaused(n, true) })},
+	"resume":    {1, on(func(c *Cluster, n *node, _ []string) error { return c.setPaused(n, false) })},
+	"partition": {1, func(c *Cluster, d *datadriven.TestData, _ []string) error { return c.partition(d) }},
+	"cut":       {2, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.cutLink(args, true) }},
+	"mend":      {2, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.cutLink(args, false) }},
+	"heal":      {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { return c.healAll() }},
+	"hold":      {2, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.holdLink(args) }},
+	"release": {2, func(c *Cluster, _ *datadriven.TestData, args []string) error {
+		return c.release(args, word(args, 2, ""))
+	}},
+	"repeat": {2, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.release(args, "again") }},
+	"lose":   {2, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.release(args, "never") }},
+}
+
+func (c *Cluster) command(d *datadriven.TestData) error {
+	known, ok := scriptCommands[d.Cmd]
+	if !ok {
+		return errors.New("there is no such command")
+	}
 	var words []string
 	for _, a := range d.CmdArgs {
-		words = append(words, a.Key)
+		if len(a.Vals) == 0 {
+			words = append(words, a.Key)
+		}
 	}
-	return words
+	if len(d.CmdArgs) < known.words {
+		return fmt.Errorf("needs %d words", known.words)
+	}
+	return known.run(c, d, words)
 }
 
-func newScriptCluster(t *testing.T, d *datadriven.TestData) *Cluster {
-	t.Helper()
-	seed := uint64(1)
-	var names []string
-	for _, a := range d.CmdArgs {
-		if a.Key != "seed" {
-			names = append(names, a.Key)
-			continue
-		}
-		v, err := strconv.ParseUint(a.Vals[0], 10, 64)
+// word returns the word at a position, or a default.
+func word(args []string, i int, absent string) string {
+	if i < len(args) {
+		return args[i]
+	}
+	return absent
+}
+
+// on makes a command of what is done to the node that its first word names.
+func on(do func(*Cluster, *node, []string) error) func(*Cluster, *datadriven.TestData, []string) error {
+	return func(c *Cluster, _ *datadriven.TestData, args []string) error {
+		n, err := c.node(args[0])
 		if err != nil {
-			t.Fatalf("%s: %v", d.Pos, err)
-		}
-		seed = v
-	}
-	return NewCluster(nil, seed, names...)
-}
-
-func (c *Cluster) command(d *datadriven.TestData, args []string, out *strings.Builder) error {
-	switch d.Cmd {
-	case "timeouts":
-		return c.setTimeouts(d)
-	case "start":
-		return c.each(args, func(n *node) error { return c.Start(n.name) })
-	case "process":
-		return c.each(args, func(n *node) error { _, err := c.Process(n); return err })
-	case "deliver":
-		c.Deliver()
-		return nil
-	case "settle":
-		return c.Settle()
-	case "run", "tick":
-		return c.pass(args[0], d.Cmd == "run")
-	case "elect":
-		return c.elect(args[0])
-	case "propose":
-		return c.Propose(args[0], args[1], strings.Join(args[2:], " "))
-	case "read":
-		return c.Read(args[0])
-	case "crash":
-		return c.Crash(args[0])
-	case "disk":
-		return c.setDisk(args[0], args[1])
-	case "partition":
-		return c.partition(d)
-	case "heal":
-		clear(c.cut)
-		c.say("the network is whole again")
-		return nil
-	case "quiet", "loud":
-		c.quiet[raft.KindHeartbeat] = d.Cmd == "quiet"
-		c.quiet[raft.KindHeartbeatReply] = d.Cmd == "quiet"
-		return nil
-	case "state":
-		c.writeState(out)
-		return nil
-	default:
-		return fmt.Errorf("unknown command %q", d.Cmd)
-	}
-}
-
-// each calls do for the named nodes, or for all.
-func (c *Cluster) each(names []string, do func(*node) error) error {
-	for _, n := range c.nodes {
-		if len(names) > 0 && !slices.Contains(names, n.name) {
-			continue
-		}
-		if err := do(n); err != nil {
 			return err
 		}
+		return do(c, n, args[1:])
 	}
-	return nil
+}
+
+// each makes a command of what is done to the named nodes, or to all.
+func each(do func(*Cluster, *node) error) func(*Cluster, *datadriven.TestData, []string) error {
+	return func(c *Cluster, _ *datadriven.TestData, args []string) error {
+		for _, name := range args {
+			if _, err := c.node(name); err != nil {
+				return err
+			}
+		}
+		for _, n := range c.nodes {
+			if len(args) > 0 && !slices.Contains(args, n.name) {
+				continue
+			}
+			if n.spare && len(args) == 0 {
+				continue
+			}
+			if err := do(c, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func newScriptCluster(d *datadriven.TestData) (*Cluster, error) {
+	seed := uint64(1)
+	var names, spares []string
+	var limits raft.Config
+	for _, a := range d.CmdArgs {
+		switch {
+		case len(a.Vals) == 0:
+			names = append(names, a.Key)
+			continue
+		case a.Key == "spare":
+			spares = a.Vals
+			continue
+		}
+		v, err := strconv.Atoi(a.Vals[0])
+		if err != nil {
+			return nil, err
+		}
+		if a.Key == "seed" {
+			seed = uint64(v)
+			continue
+		}
+		limit, ok := limitNames[a.Key]
+		if !ok {
+			return nil, fmt.Errorf("there is no limit %q", a.Key)
+		}
+		*limit(&limits) = v
+	}
+	c := NewCluster(nil, seed, names...)
+	c.limits = limits
+	for _, name := range spares {
+		c.addSpare(name, seed)
+	}
+	return c, nil
+}
+
+// limitNames are the limits that a cluster line may set.
+var limitNames = map[string]func(*raft.Config) *int{
+	"inflight":    func(c *raft.Config) *int { return &c.MaxInflightAppends },
+	"append":      func(c *raft.Config) *int { return &c.MaxAppendBytes },
+	"command":     func(c *raft.Config) *int { return &c.MaxCommandBytes },
+	"uncommitted": func(c *raft.Config) *int { return &c.MaxUncommittedBytes },
+	"write":       func(c *raft.Config) *int { return &c.MaxWriteBytes },
+	"apply":       func(c *raft.Config) *int { return &c.MaxApplyBytes },
 }
 
 func (c *Cluster) setTimeouts(d *datadriven.TestData) error {
@@ -158,14 +277,15 @@ func (c *Cluster) setTimeouts(d *datadriven.TestData) error {
 	return nil
 }
 
-// pass lets time pass; with settle, everything happens that follows from it.
-func (c *Cluster) pass(text string, settle bool) error {
-	millis, err := strconv.Atoi(strings.TrimSuffix(text, "ms"))
+// pass lets time pass, on the named nodes or on all; with settle, everything
+// happens that follows from it.
+func (c *Cluster) pass(args []string, settle bool) error {
+	millis, err := strconv.Atoi(strings.TrimSuffix(args[0], "ms"))
 	if err != nil || millis <= 0 || millis > 60_000 {
-		return fmt.Errorf("time %q is not between 1ms and 60000ms", text)
+		return fmt.Errorf("time %q is not between 1ms and 60000ms", args[0])
 	}
 	for range millis / TickMillis {
-		c.Tick()
+		c.Tick(args[1:]...)
 		if !settle {
 			continue
 		}
@@ -187,7 +307,7 @@ func (c *Cluster) elect(name string) error {
 		if n.name == name {
 			n.random.fixed = []int{0, 0, 0}
 		}
-		if n.core == nil {
+		if n.core == nil && !n.spare {
 			if err := c.Start(n.name); err != nil {
 				return err
 			}
@@ -199,7 +319,7 @@ func (c *Cluster) elect(name string) error {
 	}
 	const limit = 2000
 	for range limit {
-		if err := c.pass("10ms", true); err != nil {
+		if err := c.pass([]string{"10ms"}, true); err != nil {
 			return err
 		}
 		if s := leader.core.Status(); s.Role == raft.Leader && s.Committed == s.Last {
@@ -211,70 +331,4 @@ func (c *Cluster) elect(name string) error {
 		}
 	}
 	return fmt.Errorf("%s does not lead after %d ms", name, limit*TickMillis)
-}
-
-// setDisk makes a node's disk keep Writes back, or finish them.
-func (c *Cluster) setDisk(name, speed string) error {
-	n, err := c.node(name)
-	if err != nil {
-		return err
-	}
-	n.slowDisk = speed == "slow"
-	c.say("the disk of %s is %s", name, speed)
-	if !n.slowDisk && n.core != nil {
-		c.FinishWrites(n)
-	}
-	return nil
-}
-
-// partition cuts every link between the given groups.
-func (c *Cluster) partition(d *datadriven.TestData) error {
-	group := map[raft.MemberID]int{}
-	var sides []string
-	for i, a := range d.CmdArgs {
-		names := strings.Split(a.Key, ",")
-		for _, name := range names {
-			n, err := c.node(name)
-			if err != nil {
-				return err
-			}
-			group[n.id] = i
-		}
-		sides = append(sides, "{"+strings.Join(names, " ")+"}")
-	}
-	for _, a := range c.nodes {
-		for _, b := range c.nodes {
-			c.cut[[2]raft.MemberID{a.id, b.id}] = group[a.id] != group[b.id]
-		}
-	}
-	c.say("the network is cut into %s", strings.Join(sides, " and "))
-	return nil
-}
-
-// writeState writes a line for every node.
-func (c *Cluster) writeState(out *strings.Builder) {
-	for _, n := range c.nodes {
-		if n.core == nil {
-			fmt.Fprintf(out, "%s  down\n", n.name)
-			continue
-		}
-		s := n.core.Status()
-		value := n.value
-		if value == "" {
-			value = "none"
-		}
-		var entries []string
-		log, err := n.core.Entries(1, s.Last+1)
-		if err != nil {
-			fmt.Fprintf(out, "%s  %v\n", n.name, err)
-			continue
-		}
-		for i := range log {
-			if log[i].Kind != raft.EntryMembership {
-				entries = append(entries, entryText(&log[i]))
-			}
-		}
-		fmt.Fprintf(out, "%s  %-12s term %d  vote %-6s  leader %-6s  committed %d  value %s  log [%s]\n",
-			n.name, s.Role, s.Term, c.nameOf(s.Vote), c.nameOf(s.Leader), s.Committed, value, strings.Join(entries, ", "))
-	}
 }

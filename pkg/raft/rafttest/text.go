@@ -93,10 +93,31 @@ func entryText(e *raft.Entry) string {
 	case raft.EntryNoOp:
 		return at(e.Index, e.Term) + " no-op"
 	case raft.EntryMembership:
-		return at(e.Index, e.Term) + " configuration"
+		return at(e.Index, e.Term) + " " + membershipText(e.Membership)
 	default:
 		return at(e.Index, e.Term) + " " + string(e.Data)
 	}
+}
+
+// membershipText writes a configuration as {A B C}, a joint one with both its
+// halves, and learners behind it.
+func membershipText(m *raft.Membership) string {
+	names := func(ids []raft.MemberID) string {
+		var all []string
+		for _, id := range ids {
+			member, _ := m.Member(id)
+			all = append(all, member.Name)
+		}
+		return strings.Join(all, " ")
+	}
+	text := "{" + names(m.Voters) + "}"
+	if m.IsJoint() {
+		text = "{" + names(m.Outgoing) + "} and " + text
+	}
+	if len(m.Learners) > 0 {
+		text += " learning " + names(m.Learners)
+	}
+	return text
 }
 
 // writeText tells what a Write changes on disk.

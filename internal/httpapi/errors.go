@@ -49,6 +49,7 @@ var (
 	// could undo what somebody wrote in between.
 	kindUnknown     = &kind{status: 504, code: "outcome_unknown", title: "What became of the write isn't known", unknown: true}
 	kindNotCaughtUp = &kind{status: 504, code: "not_caught_up", title: "The state asked for wasn't here in time", retryable: true}
+	kindDiskFull    = &kind{status: 507, code: "disk_full", title: "There is no room on disk"}
 	kindQuota       = &kind{status: 507, code: "quota_exceeded", title: "The quota doesn't allow more bytes"}
 )
 
@@ -63,6 +64,7 @@ var kinds = []struct {
 	{config.ErrNotFound, kindNotFound},
 	{config.ErrConflict, kindConflict},
 	{config.ErrQuota, kindQuota},
+	{config.ErrDiskFull, kindDiskFull},
 	{config.ErrTooManyWatches, kindWatches},
 	{config.ErrParked, kindParked},
 	{config.ErrNotReady, kindNotReady},

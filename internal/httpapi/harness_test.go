@@ -35,6 +35,8 @@ type fakeReplicator struct {
 	// the answer to one that is applied; silence answers nothing until the
 	// caller gives up.
 	refusal error
+	// full refuses what adds bytes, as a cluster whose disks run low does.
+	full    bool
 	loss    error
 	silence bool
 	// delay is how long a proposal takes, unless its caller gives up first.
@@ -47,7 +49,7 @@ type fakeReplicator struct {
 	proposals int
 }
 
-func (f *fakeReplicator) Propose(ctx context.Context, command []byte) (config.Result, error) {
+func (f *fakeReplicator) Propose(ctx context.Context, command []byte, freesSpace bool) (config.Result, error) {
 	f.mu.Lock()
 	f.proposals++
 	if f.silence {
@@ -58,6 +60,9 @@ func (f *fakeReplicator) Propose(ctx context.Context, command []byte) (config.Re
 	defer f.mu.Unlock()
 	if f.refusal != nil {
 		return config.Result{}, f.refusal
+	}
+	if f.full && !freesSpace {
+		return config.Result{}, config.ErrDiskFull
 	}
 	if f.delay > 0 {
 		select {

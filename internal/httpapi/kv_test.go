@@ -66,6 +66,16 @@ func TestHeadIsGetWithoutTheBody(t *testing.T) {
 	}
 }
 
+func TestOnAFullDiskKeysCanBeReadAndDeleted(t *testing.T) {
+	a := newAPI(t, nil)
+	a.put("a", "1")
+	a.fake.set(func(f *fakeReplicator) { f.full = true })
+	base := a.serve()
+	send(t, base, request{method: "PUT", target: "/v1/kv/pay/a", body: "2"}).wantProblem(t, 507, "disk_full")
+	send(t, base, request{method: "GET", target: "/v1/kv/pay/a"}).want(t, 200, "1")
+	send(t, base, request{method: "DELETE", target: "/v1/kv/pay/a"}).want(t, 204, "")
+}
+
 func TestCompareAndSetLetsOneWriterWin(t *testing.T) {
 	a := newAPI(t, nil)
 	first := a.put("a", "1")

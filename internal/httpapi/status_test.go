@@ -89,6 +89,7 @@ func refusals() []documented {
 func failures() []documented {
 	put := request{method: "PUT", target: "/v1/kv/pay/a", body: "v"}
 	get := request{method: "GET", target: "/v1/kv/pay/a"}
+	full := func(f *fakeReplicator) { f.full = true }
 	refuse := func(err error) func(*fakeReplicator) { return func(f *fakeReplicator) { f.refusal = err } }
 	barrier := func(err error) func(*fakeReplicator) { return func(f *fakeReplicator) { f.barrier = err } }
 	lose := func(err error) func(*fakeReplicator) { return func(f *fakeReplicator) { f.loss = err } }
@@ -101,6 +102,7 @@ func failures() []documented {
 		{"put whose answer is lost", lose(config.ErrOutcomeUnknown), put, 504, "outcome_unknown", "unknown", false},
 		{"put with an error nobody knows", lose(errBroken), put, 504, "outcome_unknown", "unknown", false},
 		{"put that nobody answers", func(f *fakeReplicator) { f.silence = true }, put, 504, "outcome_unknown", "unknown", false},
+		{"put on a full disk", full, put, 507, "disk_full", "rejected", false},
 		{"get without a leader", barrier(config.ErrNoLeader), get, 503, "no_leader", "rejected", true},
 		{"get under overload", barrier(config.ErrOverloaded), get, 503, "overloaded", "rejected", true},
 		{"get behind", barrier(config.ErrNotCaughtUp), get, 504, "not_caught_up", "rejected", true},

@@ -60,12 +60,16 @@ func (r *replicator) member() (*replica.Replica, error) {
 }
 
 // Propose implements config.Replicator.
-func (r *replicator) Propose(ctx context.Context, command []byte) (config.Result, error) {
+func (r *replicator) Propose(ctx context.Context, command []byte, freesSpace bool) (config.Result, error) {
 	running, err := r.member()
 	if err != nil {
 		return config.Result{}, err
 	}
-	result, _, err := running.Propose(ctx, command)
+	propose := running.Propose
+	if freesSpace {
+		propose = running.ProposeFreeing
+	}
+	result, _, err := propose(ctx, command)
 	if err != nil {
 		return config.Result{}, translate(err)
 	}
@@ -110,6 +114,7 @@ func translate(err error) error {
 		{replica.ErrNoLeader, config.ErrNoLeader},
 		{replica.ErrOverloaded, config.ErrOverloaded},
 		{replica.ErrTooLarge, config.ErrTooLarge},
+		{replica.ErrDiskFull, config.ErrDiskFull},
 		{replica.ErrStopping, config.ErrStopping},
 		{replica.ErrNotCaughtUp, config.ErrNotCaughtUp},
 		{replica.ErrOutcomeUnknown, config.ErrOutcomeUnknown},

@@ -21,7 +21,7 @@ type lonely struct {
 	index uint64
 }
 
-func (l *lonely) Propose(_ context.Context, command []byte) (config.Result, error) {
+func (l *lonely) Propose(_ context.Context, command []byte, _ bool) (config.Result, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.index++

@@ -28,6 +28,10 @@ var (
 	// ErrOverloaded: a queue on the way is full. Certainly not applied; worth
 	// another try later.
 	ErrOverloaded = errors.New("overloaded")
+	// ErrDiskFull: the leader's disk, or those of too many members, have no room
+	// for what the write adds. Certainly not applied. Deletes are refused only
+	// when there is no room at all.
+	ErrDiskFull = errors.New("disk full")
 	// ErrStopping: this member is shutting down. Certainly not applied; worth
 	// another try at another member.
 	ErrStopping = errors.New("stopping")

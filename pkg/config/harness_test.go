@@ -65,14 +65,19 @@ func snapshot(t testing.TB, s *config.State) []byte {
 // fakeReplicator applies what is proposed at once, unless it was told to fail.
 type fakeReplicator struct {
 	log
-	refusal    error
+	refusal error
+	// full refuses what adds bytes, as a cluster whose disks run low does.
+	full       bool
 	barrier    func(context.Context) error
 	leaderless bool
 }
 
-func (f *fakeReplicator) Propose(_ context.Context, command []byte) (config.Result, error) {
+func (f *fakeReplicator) Propose(_ context.Context, command []byte, freesSpace bool) (config.Result, error) {
 	if f.refusal != nil {
 		return config.Result{}, f.refusal
+	}
+	if f.full && !freesSpace {
+		return config.Result{}, config.ErrDiskFull
 	}
 	f.index++
 	result := f.state.Apply(f.index, command)

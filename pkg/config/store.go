@@ -75,13 +75,13 @@ func (s *Store) Run(ctx context.Context) error {
 // Put writes a value. A nil error means that it is durable on a majority and
 // that every later linear read, and every read of this member, sees it.
 // Errors: ErrInvalid, ErrTooLarge, ErrConflict, ErrQuota, ErrNoLeader,
-// ErrOverloaded, ErrStopping, ErrParked, ErrOutcomeUnknown.
+// ErrOverloaded, ErrDiskFull, ErrStopping, ErrParked, ErrOutcomeUnknown.
 func (s *Store) Put(ctx context.Context, p Put) (Result, error) {
 	command, err := p.Encode()
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := s.propose(ctx, command)
+	result, err := s.propose(ctx, command, false)
 	if err != nil {
 		return result, fmt.Errorf("put %s/%s: %w", p.Namespace, p.Key, err)
 	}
@@ -95,7 +95,7 @@ func (s *Store) Delete(ctx context.Context, d Delete) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := s.propose(ctx, command)
+	result, err := s.propose(ctx, command, true)
 	if err != nil {
 		return result, fmt.Errorf("delete %s/%s: %w", d.Namespace, d.Key, err)
 	}
@@ -103,13 +103,13 @@ func (s *Store) Delete(ctx context.Context, d Delete) (Result, error) {
 }
 
 // notApplied are the errors of a Replicator that mean: certainly not applied.
-var notApplied = []error{ErrNoLeader, ErrOverloaded, ErrStopping, ErrTooLarge}
+var notApplied = []error{ErrNoLeader, ErrOverloaded, ErrStopping, ErrTooLarge, ErrDiskFull}
 
-func (s *Store) propose(ctx context.Context, command []byte) (Result, error) {
+func (s *Store) propose(ctx context.Context, command []byte, freesSpace bool) (Result, error) {
 	if err := s.state.Fault(); err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrParked, err)
 	}
-	result, err := s.replicator.Propose(ctx, command)
+	result, err := s.replicator.Propose(ctx, command, freesSpace)
 	if err == nil {
 		return result, result.Err()
 	}

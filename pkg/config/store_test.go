@@ -16,7 +16,7 @@ import (
 func TestErrorsOfReplicationSayWhatBecameOfTheWrite(t *testing.T) {
 	for _, c := range []struct{ from, want error }{
 		{config.ErrNoLeader, config.ErrNoLeader}, {config.ErrOverloaded, config.ErrOverloaded}, {config.ErrStopping, config.ErrStopping},
-		{config.ErrTooLarge, config.ErrTooLarge}, {fmt.Errorf("why: %w", config.ErrNoLeader), config.ErrNoLeader},
+		{config.ErrTooLarge, config.ErrTooLarge}, {config.ErrDiskFull, config.ErrDiskFull}, {fmt.Errorf("why: %w", config.ErrNoLeader), config.ErrNoLeader},
 		{config.ErrOutcomeUnknown, config.ErrOutcomeUnknown}, {context.DeadlineExceeded, config.ErrOutcomeUnknown},
 		{context.Canceled, config.ErrOutcomeUnknown}, {errBroken, config.ErrOutcomeUnknown},
 		// These would say that nothing was applied, which replication can't know.

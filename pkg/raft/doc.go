@@ -14,6 +14,8 @@
 //	membership.go   configurations                           6
 //	change.go       their change, by joint consensus         6, thesis 4
 //	transfer.go     handing leadership over                  thesis 3.10
+//	fault.go        a storage that lost what it acknowledged
+//	disk.go         a disk that is full
 //	quorum.go       the arithmetic of majorities
 //	log.go          the log: a tail in memory over the disk
 //	progress.go     what a leader knows of each follower     figure 2
@@ -24,7 +26,8 @@
 // # Contract
 //
 // Inputs are Tick, Step, Propose, ReadIndex, ChangeMembership,
-// TransferLeadership, Saved, Applied, SnapshotSaved, SnapshotSent and SetTime. After one or many of them the driver calls Ready and does, in
+// TransferLeadership, Saved, Applied, SnapshotSaved, SnapshotSent, SetTime and
+// SetSpace. After one or many of them the driver calls Ready and does, in
 // this order:
 //
 //  1. send Messages;

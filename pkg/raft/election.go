@@ -10,8 +10,12 @@ func (r *Raft) resetElectionTimer() {
 // mayCampaign tells whether the member may stand for election: it must vote in
 // the active configuration, or in a former one that may still count because what
 // came after it is not known to be committed. A leader that appended its own
-// removal and lost its office may hold the only complete log (thesis, 4.2.2).
+// removal and lost its office may hold the only complete log (thesis, 4.2.2). A
+// faulty member never may.
 func (r *Raft) mayCampaign() bool {
+	if r.faulty {
+		return false
+	}
 	for n := len(r.memberships) - 1; n >= 0; n-- {
 		if r.memberships[n].Membership.IsVoter(r.id) {
 			return true
@@ -89,7 +93,7 @@ func (r *Raft) handlePreVote(m *Message) {
 		// The vote of the current term may be taken, and a real request would
 		// ask about a later term anyway.
 		reason = ReasonOldTerm
-	case !r.log.upToDate(m.LogIndex, m.LogTerm):
+	case !r.upToDate(LogPosition{Index: m.LogIndex, Term: m.LogTerm}):
 		reason = ReasonLogBehind
 	}
 	reply := Message{Kind: KindPreVoteReply, To: m.From, Term: m.Term}
@@ -109,7 +113,7 @@ func (r *Raft) handleRequestVote(m *Message) {
 		reason = ReasonVoted
 	case r.vote == NoMember && r.leader != NoMember:
 		reason = ReasonLeaderAlive
-	case !r.log.upToDate(m.LogIndex, m.LogTerm):
+	case !r.upToDate(LogPosition{Index: m.LogIndex, Term: m.LogTerm}):
 		reason = ReasonLogBehind
 	}
 	if reason == ReasonNone {

@@ -54,7 +54,11 @@ func newLog(reader LogReader, cacheBytes int, s State) raftLog {
 		l.terms = []TermRun{{Term: 0, First: s.Base}}
 	}
 	assert(l.terms[0].First <= l.base, "terms start at %d, after the base %d", l.terms[0].First, l.base)
-	l.committed = min(max(s.HardState.Commit, s.Snapshot.Index, s.Base), s.Last)
+	l.committed = max(s.Snapshot.Index, s.Base)
+	if !s.Faulty {
+		// Else the hint may be younger than the log, and speak of other entries.
+		l.committed = min(max(l.committed, s.HardState.Commit), s.Last)
+	}
 	l.applying, l.applied = s.Snapshot.Index, s.Snapshot.Index
 	return l
 }
@@ -88,12 +92,6 @@ func (l *raftLog) run(i Index) int {
 func (l *raftLog) lastTerm() Term {
 	t, _ := l.term(l.last)
 	return t
-}
-
-// upToDate tells whether a log that ends with the given entry holds at least
-// as much as this one (section 5.4.1).
-func (l *raftLog) upToDate(last Index, term Term) bool {
-	return term > l.lastTerm() || term == l.lastTerm() && last >= l.last
 }
 
 // agreement returns the highest index, at most limit, whose term is at most

@@ -89,6 +89,9 @@ type Proposal struct {
 	ID     RequestID
 	Data   []byte
 	Origin Origin
+	// FreesSpace marks a command that adds no bytes to the state, such as a delete:
+	// it is accepted while disks run low (SpaceLow).
+	FreesSpace bool
 }
 
 // ProposalResult tells what became of a proposal: with Reason ReasonNone it
@@ -149,6 +152,8 @@ const (
 	ReasonTransferFailed Reason = 18
 	// ReasonInvalid: the request itself is wrong.
 	ReasonInvalid Reason = 19
+	// ReasonDiskFull: there is no room on the disk, or on too many members' disks.
+	ReasonDiskFull Reason = 20
 	// ReasonMembershipChanged: the configuration is another one than the change
 	// was meant for.
 	ReasonMembershipChanged Reason = 21
@@ -175,6 +180,7 @@ var reasonTexts = [...]string{
 	ReasonTooManyMembers: "too many members",
 	ReasonTransferFailed: "the member did not take over in time",
 	ReasonInvalid:        "the request is invalid",
+	ReasonDiskFull:       "the disk is full",
 
 	ReasonMembershipChanged: "the membership is another one by now",
 }

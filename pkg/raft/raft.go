@@ -33,6 +33,12 @@ type Raft struct {
 	leader MemberID
 	log    raftLog
 
+	// faulty and watermark: see fault.go.
+	faulty    bool
+	watermark LogPosition
+	// space is how much room the disk has left.
+	space Space
+
 	snapshot SnapshotMeta
 	// memberships is the history of configurations from the one active at the
 	// log's base; the last is active. A truncation takes some back.
@@ -85,6 +91,8 @@ func New(config Config, state State) (*Raft, error) {
 		term:        state.HardState.Term,
 		vote:        state.HardState.Vote,
 		log:         newLog(config.Log, config.CacheBytes, state),
+		faulty:      state.Faulty,
+		watermark:   state.Watermark,
 		snapshot:    state.Snapshot,
 		memberships: slices.Clone(state.Memberships),
 	}

@@ -176,6 +176,7 @@ func (r *Raft) Saved(id WriteID) {
 			r.actOnBallots()
 		}
 	}
+	r.endFault()
 	if r.role == Leader {
 		r.advanceCommit()
 	}

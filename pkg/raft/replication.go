@@ -438,6 +438,8 @@ func (r *Raft) appendProposals(proposals []Proposal) []ProposalResult {
 			results[i].Reason = ReasonTransferring
 		case len(p.Data) > r.config.MaxCommandBytes:
 			results[i].Reason = ReasonTooLarge
+		case r.refusesForSpace(&p):
+			results[i].Reason = ReasonDiskFull
 		case r.uncommittedBytes > 0 && r.uncommittedBytes+len(p.Data) > r.config.MaxUncommittedBytes:
 			results[i].Reason = ReasonOverloaded
 		default:

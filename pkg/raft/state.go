@@ -17,6 +17,25 @@ type State struct {
 	// Memberships are the configurations that lie in the log, oldest first. The
 	// first is the one that was active at Base; there is none when Base is 0.
 	Memberships []MembershipAt
+	// Faulty tells that the storage has lost entries that it had acknowledged.
+	// Watermark is then the last entry that it is known to have held; a sound
+	// storage leaves it zero. The log above may be the beginning of the one that
+	// was lost, or an older one altogether. See fault.go for what follows.
+	Faulty    bool
+	Watermark LogPosition
+}
+
+// LogPosition is where a log ends: its last entry's index and term.
+type LogPosition struct {
+	Index Index
+	Term  Term
+}
+
+// UpToDate tells whether a log that ends at p is at least as up to date as one
+// that ends at q (section 5.4.1): the later last term wins, and in equal terms
+// the longer log.
+func (p LogPosition) UpToDate(q LogPosition) bool {
+	return p.Term > q.Term || p.Term == q.Term && p.Index >= q.Index
 }
 
 // TermRun says that the entries from First on, up to the next run, are of Term.

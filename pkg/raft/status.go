@@ -17,6 +17,13 @@ type Status struct {
 	Applied       Index
 	SnapshotIndex Index
 
+	// Faulty tells that the storage lost what it had acknowledged up to Watermark,
+	// and has not got it back from the others yet.
+	Faulty    bool
+	Watermark LogPosition
+	// Space is how much room the disk has left.
+	Space Space
+
 	// Membership is the active configuration and MembershipIndex the index of
 	// the entry that holds it. It is shared, not to be changed.
 	Membership      Membership
@@ -70,7 +77,8 @@ func (r *Raft) Status() Status {
 		Base: r.log.base, Last: r.log.last, Durable: r.log.durable,
 		Committed: r.log.committed, Applied: r.log.applied,
 		SnapshotIndex: r.snapshot.Index,
-		TimeoutTicks:  r.timeoutTicks,
+		Faulty:        r.faulty, Watermark: r.watermark, Space: r.space,
+		TimeoutTicks: r.timeoutTicks,
 	}
 	at := r.ActiveMembership()
 	s.Membership, s.MembershipIndex = at.Membership, at.Index

@@ -14,6 +14,9 @@ var (
 	// ErrOverloaded: too many requests wait, or too much of the log is not
 	// committed.
 	ErrOverloaded = errors.New("overloaded")
+	// ErrDiskFull: the leader's disk, or those of too many members, have no room for
+	// what the command adds.
+	ErrDiskFull = errors.New("disk full")
 	// ErrTooLarge: the command exceeds the limit of one log entry.
 	ErrTooLarge = errors.New("command too large")
 	// ErrStopping: the replica is closing or has closed.

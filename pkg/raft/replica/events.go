@@ -24,6 +24,8 @@ type Received struct{ Message raft.Message }
 type Proposed struct {
 	ID   raft.RequestID
 	Data []byte
+	// FreesSpace marks a command that adds no bytes to the state.
+	FreesSpace bool
 }
 
 // ReadAsked is a caller's wish for a read barrier. It is answered by an Answer
@@ -56,6 +58,9 @@ type Cancelled struct{ ID raft.RequestID }
 
 // Saved tells that a Write and all before it are durable.
 type Saved struct{ ID raft.WriteID }
+
+// SpaceMeasured tells how much room the disk has left.
+type SpaceMeasured struct{ Space raft.Space }
 
 // Applied tells that a piece of ApplyWork was done. Results holds one result for
 // each of its entries.
@@ -96,6 +101,7 @@ func (TransferAsked) event() {}
 func (SnapshotAsked) event() {}
 func (Cancelled) event()     {}
 func (Saved) event()         {}
+func (SpaceMeasured) event() {}
 func (Applied) event()       {}
 func (Viewed) event()        {}
 func (SnapshotSaved) event() {}

@@ -30,6 +30,13 @@ type Storage interface {
 	ReceiveSnapshot(ctx context.Context, meta raft.SnapshotMeta, r io.Reader) error
 }
 
+// SpaceGauge is what a Storage implements beside Storage when it can tell how much
+// room its disk has left. Space is called often, by the goroutine that calls Save,
+// and must cost no more than a system call.
+type SpaceGauge interface {
+	Space() raft.Space
+}
+
 // Sender carries messages to other members. Both methods return at once; what
 // can't be carried is dropped, and a Propose is never delivered twice.
 type Sender interface {

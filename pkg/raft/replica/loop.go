@@ -81,6 +81,8 @@ func (l *Loop) Handle(event Event) {
 		l.cancel(e.ID)
 	case Saved:
 		l.saved(e.ID)
+	case SpaceMeasured:
+		l.core.SetSpace(e.Space)
 	case Applied:
 		l.appliedWork(e)
 	case Viewed:

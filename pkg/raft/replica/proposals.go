@@ -45,6 +45,7 @@ const (
 type proposal struct {
 	id    raft.RequestID
 	data  []byte
+	frees bool
 	state proposalState
 	// attempt is the ID under which the core got it last.
 	attempt raft.RequestID
@@ -83,7 +84,7 @@ func (l *Loop) propose(e Proposed) {
 		l.answer(Answer{ID: e.ID, Err: ErrOverloaded})
 		return
 	}
-	one := &proposal{id: e.ID, data: e.Data}
+	one := &proposal{id: e.ID, data: e.Data, frees: e.FreesSpace}
 	p.byID[e.ID] = one
 	p.bytes += len(e.Data)
 	p.queued = append(p.queued, one)
@@ -103,7 +104,7 @@ func (l *Loop) flushProposals() {
 		p.state, p.leader, p.sentTerm, p.attempt = proposalSent, leader, term, l.newID()
 		l.proposals.byAttempt[p.attempt] = p
 		l.proposals.sent = append(l.proposals.sent, p)
-		batch = append(batch, raft.Proposal{ID: p.attempt, Data: p.data})
+		batch = append(batch, raft.Proposal{ID: p.attempt, Data: p.data, FreesSpace: p.frees})
 	}
 	l.proposals.queued = nil
 	l.core.Propose(batch...)
@@ -126,6 +127,9 @@ func (l *Loop) place(r raft.ProposalResult) {
 	case raft.ReasonNone:
 	case raft.ReasonOverloaded:
 		l.finish(p, Answer{Err: ErrOverloaded})
+		return
+	case raft.ReasonDiskFull:
+		l.finish(p, Answer{Err: ErrDiskFull})
 		return
 	case raft.ReasonTooLarge:
 		l.finish(p, Answer{Err: ErrTooLarge})

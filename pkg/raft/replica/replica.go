@@ -133,8 +133,18 @@ func (r *Replica) abandon() {
 // this member. Errors are those of this package; ErrOutcomeUnknown, also when
 // ctx ends, means that the command may still take effect.
 func (r *Replica) Propose(ctx context.Context, command []byte) (result any, index raft.Index, err error) {
-	id := r.nextID()
-	a := r.ask(ctx, id, Proposed{ID: id, Data: command}, ErrOverloaded)
+	return r.propose(ctx, Proposed{Data: command})
+}
+
+// ProposeFreeing is Propose for a command that adds no bytes to the state, such as a
+// delete. It is accepted while disks run low.
+func (r *Replica) ProposeFreeing(ctx context.Context, command []byte) (result any, index raft.Index, err error) {
+	return r.propose(ctx, Proposed{Data: command, FreesSpace: true})
+}
+
+func (r *Replica) propose(ctx context.Context, p Proposed) (result any, index raft.Index, err error) {
+	p.ID = r.nextID()
+	a := r.ask(ctx, p.ID, p, ErrOverloaded)
 	return a.Result, a.Index, a.Err
 }
 

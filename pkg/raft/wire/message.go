@@ -39,9 +39,10 @@ type requestID struct {
 }
 
 type proposalHead struct {
-	ID        requestID
-	DataBytes uint32
-	Origin    origin
+	ID         requestID
+	DataBytes  uint32
+	Origin     origin
+	FreesSpace bool
 }
 
 type proposalResult struct {
@@ -107,6 +108,7 @@ func newMessage(m *raft.Message) message {
 	for _, p := range m.Proposals {
 		out.Proposals = append(out.Proposals, proposalHead{
 			ID: requestID(p.ID), DataBytes: uint32(len(p.Data)), Origin: origin(p.Origin),
+			FreesSpace: p.FreesSpace,
 		})
 	}
 	for _, r := range m.Results {
@@ -170,6 +172,7 @@ func (v *message) raft() raft.Message {
 		m.Proposals = make([]raft.Proposal, len(v.Proposals))
 		for i, p := range v.Proposals {
 			m.Proposals[i].ID, m.Proposals[i].Origin = raft.RequestID(p.ID), raft.Origin(p.Origin)
+			m.Proposals[i].FreesSpace = p.FreesSpace
 		}
 	}
 	for _, r := range v.Results {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 )
 
 // Addresses are where a node listens.
@@ -30,7 +31,11 @@ func listen(o *Options) (*ports, error) {
 		l, err := net.Listen("tcp", one.address)
 		if err != nil {
 			p.close()
-			return nil, fmt.Errorf("%s: can't listen at %s: %w", one.flag, one.address, errors.Unwrap(err))
+			hint := ""
+			if errors.Is(err, syscall.EADDRINUSE) {
+				hint = " (is a node from before still running?)"
+			}
+			return nil, fmt.Errorf("%s: can't listen at %s: %w%s", one.flag, one.address, errors.Unwrap(err), hint)
 		}
 		*one.listener = l
 	}

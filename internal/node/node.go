@@ -220,7 +220,11 @@ func (n *node) takePart(ctx context.Context) error {
 	n.replicator.replica.Store(running)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return running.Run(ctx) })
-	g.Go(func() error { n.becomeReady(ctx, running); return nil })
+	g.Go(func() error {
+		n.becomeReady(ctx, running)
+		n.keepFresh(ctx)
+		return nil
+	})
 	return g.Wait()
 }
 
@@ -373,13 +377,13 @@ func (n *node) becomeReady(ctx context.Context, running *replica.Replica) {
 	defer patience.Stop()
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithTimeout(ctx, time.Second)
-		_, err := running.ReadBarrier(attempt)
+		err := n.store.Refresh(attempt)
 		cancel()
 		if err == nil {
 			n.ready.caughtUp.Store(true)
 			return
 		}
-		if errors.Is(err, replica.ErrStopping) {
+		if errors.Is(err, config.ErrStopping) {
 			return
 		}
 		select {
@@ -392,6 +396,28 @@ func (n *node) becomeReady(ctx context.Context, running *replica.Replica) {
 			patience.Reset(leaderPatience)
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
+		}
+	}
+}
+
+// freshInterval is how often a node makes sure that it holds what the others do.
+const freshInterval = time.Second
+
+// keepFresh passes a read barrier now and then, so that what local reads say of
+// their age is the age of what they read, not the time since anybody asked for a
+// linear read. It ends with ctx.
+func (n *node) keepFresh(ctx context.Context) {
+	beat := time.NewTicker(freshInterval)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+			attempt, cancel := context.WithTimeout(ctx, freshInterval)
+			// Without a leader the age grows, and that is what it should do.
+			_ = n.store.Refresh(attempt)
+			cancel()
+		case <-ctx.Done():
+			return
 		}
 	}
 }

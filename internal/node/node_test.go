@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,44 @@ func TestThreeNodesFormAClusterThatOutlivesRestartAndLosesNothing(t *testing.T) 
 	for i := range 3 {
 		c.stop(i)
 	}
+}
+
+func TestLocalReadsStayYoungWithoutAnybodyAskingForLinearOnes(t *testing.T) {
+	c := newTrio(t)
+	for i := range 3 {
+		c.start(i)
+	}
+	for i := range 3 {
+		c.await(i, 2, "/readyz", http.StatusOK, "")
+	}
+	for i := range 3 {
+		for renewed, before := 0, 0; renewed < 2; time.Sleep(20 * time.Millisecond) {
+			age := c.localAge(i)
+			if age < before {
+				renewed++
+			}
+			before = age
+		}
+	}
+	for i := range 3 {
+		c.stop(i)
+	}
+}
+
+// localAge returns how old a local read at node i says that it may be, in
+// milliseconds.
+func (c *trio) localAge(i int) int {
+	c.t.Helper()
+	response, err := http.Get("http://" + c.at(i, 0) + "/v1/keys/test?consistency=local")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	age, err := strconv.Atoi(response.Header.Get("Conclave-Staleness-Ms"))
+	if err != nil || response.StatusCode != http.StatusOK {
+		c.t.Fatalf("node %d answers %s, age %v", i, response.Status, err)
+	}
+	return age
 }
 
 func TestWipedNodeWaitsToBeAddedAndTheOthersGoOn(t *testing.T) {

@@ -91,6 +91,11 @@ func (s *Store) read(ctx context.Context, o ReadOptions) (*View, Standing, error
 	return view, s.standing(o.Level, view), nil
 }
 
+// Refresh brings the local state up to what was acknowledged anywhere before the
+// call, as a linear read does. Called now and then, it bounds the Staleness of
+// local reads while there is a leader. Its errors are those of a linear read.
+func (s *Store) Refresh(ctx context.Context) error { return s.barrier(ctx) }
+
 // barrier passes a read barrier and remembers when that one began.
 func (s *Store) barrier(ctx context.Context) error {
 	began := int64(s.now().Sub(s.made))

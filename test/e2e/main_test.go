@@ -8,17 +8,18 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain looks for goroutines that a test left behind, and removes the program
-// that the tests built.
+// TestMain looks for goroutines that a test left behind.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	clean := func() {}
+	if prepare != nil {
+		clean = prepare()
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		if buildDir != "" {
-			os.RemoveAll(buildDir)
-		}
+		clean()
 		os.Exit(status)
 	}))
 }
 
-// buildDir holds what the tests built, empty before they built anything.
-var buildDir string
+// prepare, unless nil, is called before all tests, and what it returns after them.
+var prepare func() (clean func())

@@ -50,10 +50,7 @@ func buildNode(name string, a *alteration) (string, error) {
 	if err := lookAtSources(root); err != nil {
 		return "", err
 	}
-	if err := makeBuildDir(); err != nil {
-		return "", err
-	}
-	program := filepath.Join(buildDir, name)
+	program := filepath.Join(workDir, name)
 	args := []string{"build", "-o", program}
 	if a != nil {
 		overlay, err := a.write(root, program+"-sources")
@@ -69,12 +66,6 @@ func buildNode(name string, a *alteration) (string, error) {
 	}
 	return program, nil
 }
-
-// makeBuildDir makes the directory of what is built, once.
-var makeBuildDir = sync.OnceValue(func() (err error) {
-	buildDir, err = os.MkdirTemp("", "conclave-e2e-")
-	return err
-})
 
 // lookAtSources reads the folders that the node is built from. The go command
 // keeps the results of tests as long as the files are unchanged that they looked

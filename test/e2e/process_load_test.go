@@ -38,14 +38,33 @@ type load struct {
 
 // startLoad starts the clients.
 func startLoad(t testing.TB, c *cluster, timeout time.Duration) *load {
-	ctx, stop := context.WithCancel(context.Background())
-	l := &load{t: t, cluster: c, record: newRecord(), timeout: timeout, stop: stop}
-	for i := range clients {
-		l.all.Go(func() { l.work(ctx, i) })
-	}
-	t.Cleanup(l.end)
+	l := &load{t: t, cluster: c, record: newRecord(), timeout: timeout}
+	l.start()
 	return l
 }
+
+// again starts clients that know nothing, after those of this load have ended.
+// They use other keys and go on with the record.
+func (l *load) again() *load {
+	next := &load{t: l.t, cluster: l.cluster, record: l.record, timeout: l.timeout}
+	next.era.Store(l.era.Load() + 1)
+	next.start()
+	return next
+}
+
+func (l *load) start() {
+	ctx, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	// Values tell the clients of one load from those of the next.
+	life := fmt.Sprint(lives.Add(1))
+	for i := range clients {
+		l.all.Go(func() { l.work(ctx, i, life) })
+	}
+	l.t.Cleanup(l.end)
+}
+
+// lives numbers the loads.
+var lives atomic.Int64
 
 // end stops the clients and waits for them. It may be called again.
 func (l *load) end() {
@@ -54,14 +73,14 @@ func (l *load) end() {
 }
 
 // work is one client's life.
-func (l *load) work(ctx context.Context, client int) {
+func (l *load) work(ctx context.Context, client int, life string) {
 	seen := map[string]history.Operation{} // what it last saw of each key
 	for sequence := 0; ctx.Err() == nil; sequence++ {
 		key := fmt.Sprintf("era%d/key%d", l.era.Load(), rand.N(hotKeys))
 		o := choose(seen[key])
 		o.Worker, o.Key = client, key
 		if o.Kind == history.Put || o.Kind == history.Swap {
-			o.Value = fmt.Sprintf("%d.%d", client, sequence)
+			o.Value = fmt.Sprintf("%s.%d.%d", life, client, sequence)
 		}
 		if o, ok := l.record.play(l.cluster, l.cluster.random(), o, l.timeout); ok && o.Outcome != history.Unknown {
 			seen[key] = o

@@ -6,56 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// insideEnv is set in a test that runs in namespaces of its own.
-const insideEnv = "CONCLAVE_E2E_INSIDE"
-
-// insideOwnNetwork runs the calling test once more, as a process of its own in a
-// network and a mount namespace of its own, which end with it: whatever happens,
-// nothing of them stays on the machine. It returns true inside; outside it returns
-// false when the other has ended, and the test is over.
-func insideOwnNetwork(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(insideEnv) != "" {
-		return true
-	}
-	needNamespaces(t)
-	again := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", (5 * patience).String())
-	again.Env = append(os.Environ(), insideEnv+"=1", nodeEnv+"="+nodeBinary(t))
-	again.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL,
-	}
-	out, err := again.CombinedOutput()
-	t.Logf("in a network of its own:\n%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-	return false
-}
-
-// needNamespaces skips the test where no network can be made.
-func needNamespaces(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("making a network to cut needs root")
-	}
-	for _, program := range []string{"ip", "nsenter", "mount"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("making a network to cut needs %s (Debian: iproute2, util-linux, mount)", program)
-		}
-	}
-	trial := exec.Command("ip", "link")
-	trial.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
-	if out, err := trial.CombinedOutput(); err != nil {
-		t.Skipf("this machine gives root no network namespace: %v %s", err, out)
-	}
-}
 
 // A network is a router, this process's namespace, and hosts, each a namespace at
 // the end of a cable. The test reaches every host; hosts reach each other through
@@ -70,7 +25,6 @@ func newNetwork(t *testing.T, size int) *network {
 	t.Helper()
 	net := &network{t: t}
 	// The names of namespaces are files; they are to be seen in here alone.
-	net.run("mount", "--make-rprivate", "/")
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -127,9 +81,7 @@ func (net *network) between(left, right []int, change string) {
 
 func (net *network) run(name string, args ...string) {
 	net.t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		net.t.Fatalf("%s %s: %v %s", name, strings.Join(args, " "), err, out)
-	}
+	run(net.t, name, args...)
 }
 
 // startClusterIn starts one node on each host of the network.

@@ -154,7 +154,7 @@ const faultsShown = 10
 
 // keep writes the history into files that outlive the test, and tells where.
 func (r *record) keep(t *testing.T) {
-	dir, err := os.MkdirTemp(os.Getenv("CONCLAVE_E2E_ARTIFACTS"), strings.ReplaceAll(t.Name(), "/", "-")+"-")
+	dir, err := os.MkdirTemp(os.Getenv(artifactsEnv), strings.ReplaceAll(t.Name(), "/", "-")+"-")
 	if err == nil {
 		err = r.history.Keep(dir)
 	}

@@ -29,10 +29,13 @@ func newRunCommand() *cobra.Command {
 
 The nodes of a new cluster find each other either by name, --initial-peers, or by
 the SRV records of a headless service, --discovery-service and --initial-members.
+A node that comes later is started with --initial-state existing, --cluster-id and
+--address; it waits until it is added: "conclave members add" does that.
 Every flag may also stand in a YAML file, --config, under its name without dashes;
 the command line wins.`,
 		Example: `  node --name a --data-dir /var/lib/a --initial-peers a=127.0.0.1:8401,b=127.0.0.1:8411,c=127.0.0.1:8421 \
        --http 127.0.0.1:8400 --peer 127.0.0.1:8401 --ops 127.0.0.1:8402
+  node --name d --data-dir /var/lib/d --initial-state existing --cluster-id 5f1c... --address d.example.org:8401
   node --config /etc/conclave/node.yaml
   node dev`,
 		Args:          noArguments,
@@ -68,6 +71,7 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringVar(&s.initialPeers, "initial-peers", "", "all nodes of a new cluster, name=host:port,...")
 	f.StringVar(&o.DiscoveryService, "discovery-service", "", "headless service whose SRV records name the nodes of a new cluster")
 	f.IntVar(&o.InitialMembers, "initial-members", 0, "number of nodes that form a new cluster, with --discovery-service")
+	f.StringVar(&o.Address, "address", "", "host:port at which the other nodes reach this one (default: from --initial-peers or --discovery-service)")
 	f.StringVar(&o.HTTP, "http", "", "address for clients (default \":8400\")")
 	f.StringVar(&o.Peer, "peer", "", "address for the other nodes (default \":8401\")")
 	f.StringVar(&o.Ops, "ops", "", "address for health, metrics and administration (default \":8402\")")

@@ -9,8 +9,8 @@ type Status struct {
 	MemberID  string `json:"memberID"`
 	// Version is the version of the node's program.
 	Version string `json:"version"`
-	// State tells how far the node has come: Initial, AwaitingAdd, Running or
-	// Stopping.
+	// State tells how far the node has come: Initial, AwaitingAdd, Running,
+	// Removed or Stopping.
 	State State `json:"state"`
 	// Role is Follower, PreCandidate, Candidate or Leader while Running.
 	Role string `json:"role,omitempty"`
@@ -29,8 +29,26 @@ type Status struct {
 	// Ready repeats /readyz, with the reason when not.
 	Ready          bool   `json:"ready"`
 	NotReadyReason string `json:"notReadyReason,omitempty"`
-	// Members is the membership that this node's log holds.
-	Members []Member `json:"members"`
+	// Members is the membership that this node's log holds, MembershipIndex the
+	// index of the entry that made it so, and Joint whether it is on its way from
+	// one set of voters to another.
+	Members         []Member `json:"members"`
+	MembershipIndex uint64   `json:"membershipIndex"`
+	Joint           bool     `json:"joint,omitempty"`
+	// Managed is set on a cluster that an operator runs: it alone may change the
+	// membership.
+	Managed bool `json:"managed,omitempty"`
+	// StateHashes are the hashes of the node's state at the indexes divisible by
+	// 1,024 that it applied last, and at the last index applied, oldest first.
+	// Members that differ at an equal index hold different states.
+	StateHashes []StateHash `json:"stateHashes,omitempty"`
+}
+
+// StateHash is the hash of a node's state after applying Index, in hexadecimal
+// digits.
+type StateHash struct {
+	Index uint64 `json:"index"`
+	Hash  string `json:"hash"`
 }
 
 // State is a node's stage of life.
@@ -44,6 +62,9 @@ const (
 	StateAwaitingAdd State = "AwaitingAdd"
 	// StateRunning: the node takes part in its cluster.
 	StateRunning State = "Running"
+	// StateRemoved: the node's member was removed from the cluster. It serves
+	// nobody and waits to be stopped; it never adds itself again.
+	StateRemoved State = "Removed"
 	// StateStopping: the node was asked to stop and is handing over.
 	StateStopping State = "Stopping"
 )
@@ -60,4 +81,14 @@ type Member struct {
 	// it; only a leader reports them.
 	MatchIndex         uint64 `json:"matchIndex,omitempty"`
 	SinceContactMillis *int64 `json:"sinceContactMillis,omitempty"`
+	// Progress is how the leader sends to the member: probe while it looks for
+	// the place where the logs agree, replicate, or snapshot. LagEntries is how
+	// many entries of the leader's log are not known to be on the member's disk.
+	// Only a leader reports them.
+	Progress   string  `json:"progress,omitempty"`
+	LagEntries *uint64 `json:"lagEntries,omitempty"`
+	// Promotable tells on a leader whether a learner may become a voter now, and
+	// NotPromotableReason why not.
+	Promotable          bool   `json:"promotable,omitempty"`
+	NotPromotableReason string `json:"notPromotableReason,omitempty"`
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,24 +35,48 @@ type Client struct {
 // error means that no answer came, or none that a node would give.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	status := new(Status)
-	if err := c.get(ctx, "/admin/v1/status", status); err != nil {
+	if err := c.send(ctx, request{method: http.MethodGet, path: "/admin/v1/status"}, status); err != nil {
 		return nil, fmt.Errorf("read the status of %s: %w", c.BaseURL, err)
 	}
 	return status, nil
 }
 
-// get asks for path and decodes the answer.
-func (c *Client) get(ctx context.Context, path string, answer any) error {
-	target, err := c.target(path)
+// request is what is sent to a node.
+type request struct {
+	method string
+	path   string
+	// body is sent as JSON unless it is nil.
+	body any
+	// ifMatch, unless 0, is the index of the membership that the request is for.
+	ifMatch uint64
+}
+
+// send asks the node and decodes the answer.
+func (c *Client) send(ctx context.Context, r request, answer any) error {
+	target, err := c.target(r.path)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	var body io.Reader
+	if r.body != nil {
+		encoded, err := json.Marshal(r.body)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Authorization", "Bearer "+c.Token)
 	request.Header.Set("Accept", "application/json, "+ProblemType)
+	if r.body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if r.ifMatch != 0 {
+		request.Header.Set("If-Match", quoteIndex(r.ifMatch))
+	}
 	response, err := c.client().Do(request)
 	if err != nil {
 		return err

@@ -13,7 +13,12 @@ import (
 )
 
 // machine lets the replica drive a config.State.
-type machine struct{ state *config.State }
+type machine struct {
+	state  *config.State
+	hashes *hashes
+	// joined takes each configuration that was applied.
+	joined func(*raft.Membership)
+}
 
 // Apply implements replica.StateMachine.
 func (m machine) Apply(entries []raft.Entry) []any {
@@ -24,6 +29,13 @@ func (m machine) Apply(entries []raft.Entry) []any {
 			command = entries[i].Data
 		}
 		results[i] = m.state.Apply(uint64(entries[i].Index), command)
+		if entries[i].Index%hashInterval == 0 {
+			m.state.Publish()
+			m.hashes.add(m.state.View())
+		}
+		if entries[i].Membership != nil {
+			m.joined(entries[i].Membership)
+		}
 	}
 	m.state.Publish()
 	return results

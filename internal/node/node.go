@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,7 @@ type node struct {
 	metrics   *metrics
 
 	state      *config.State
+	hashes     hashes
 	replicator replicator
 	store      *config.Store
 	clients    *httpapi.Handler
@@ -49,6 +51,10 @@ type node struct {
 
 	// ready tells whether clients should be sent here.
 	ready readiness
+	// removal knows whether this member was removed from the cluster.
+	removal removal
+	// verifying is held while the data is verified.
+	verifying sync.Mutex
 	// failure takes the first error that the log reports by itself.
 	failure chan error
 }
@@ -211,11 +217,14 @@ func (n *node) takePart(ctx context.Context) error {
 			},
 			State: state, Boot: n.boot, SnapshotEntries: n.options.SnapshotEntries,
 		},
-		Storage: n.log, Sender: n.peers, StateMachine: machine{n.state},
+		Storage: n.log, Sender: n.peers, StateMachine: machine{n.state, &n.hashes, n.sawMembership},
 		TickInterval: tick, Logger: n.options.Logger,
 	})
 	if err != nil {
 		return err
+	}
+	for i := range state.Memberships {
+		n.sawMembership(&state.Memberships[i].Membership)
 	}
 	n.replicator.replica.Store(running)
 	g, ctx := errgroup.WithContext(ctx)
@@ -225,6 +234,7 @@ func (n *node) takePart(ctx context.Context) error {
 		n.keepFresh(ctx)
 		return nil
 	})
+	g.Go(func() error { n.watchRemoval(ctx, running); return nil })
 	return g.Wait()
 }
 
@@ -292,7 +302,7 @@ func (n *node) receiveSnapshot(ctx context.Context, meta raft.SnapshotMeta, r io
 
 func (n *node) answerBootstrap(_ context.Context, b wire.Bootstrap) wire.Bootstrap {
 	n.bootstrap.meet(b)
-	return n.bootstrap.present()
+	return n.presentation()
 }
 
 // resolve finds a peer by the active configuration.
@@ -314,9 +324,10 @@ func (n *node) logFailed(err error) {
 }
 
 // servable tells why local reads would get less than this node may have served
-// before: until it has caught up once, its log is not replayed to the end.
+// before, or nothing that is worth having: until it has caught up once, its log
+// is not replayed to the end, and one that was removed learns nothing new.
 func (n *node) servable() error {
-	if n.ready.caughtUp.Load() {
+	if n.ready.caughtUp.Load() && n.stage() != admin.StateRemoved {
 		return nil
 	}
 	_, reason := operations{n}.Ready()
@@ -326,20 +337,31 @@ func (n *node) servable() error {
 // stage tells how far the node has come.
 func (n *node) stage() admin.State {
 	running := n.replicator.replica.Load()
-	switch {
-	case n.ready.stopping():
+	if n.ready.stopping() {
 		return admin.StateStopping
-	case running == nil:
+	}
+	if running == nil {
 		return admin.StateInitial
-	case len(running.Membership().Membership.Members) == 0:
-		return admin.StateAwaitingAdd
-	default:
+	}
+	at := running.Membership()
+	if _, ok := at.Membership.Member(n.self.ID); ok {
+		if n.removal.told.Load() {
+			return admin.StateRemoved
+		}
 		return admin.StateRunning
 	}
+	// One that receives its first entries is not in the older configurations.
+	if n.removal.member.Load() {
+		return admin.StateRemoved
+	}
+	return admin.StateAwaitingAdd
 }
 
 // ownAddress is where the peers of this node reach it.
 func (o *Options) ownAddress() string {
+	if o.Address != "" {
+		return o.Address
+	}
 	for _, p := range o.InitialPeers {
 		if p.Name == o.Name {
 			return p.Address

@@ -26,6 +26,8 @@ type trio struct {
 	ports [][3]int
 	stops []context.CancelFunc
 	ended []chan error
+	// clusterID is told to nodes that come later.
+	clusterID string
 }
 
 func newTrio(t *testing.T) *trio {
@@ -34,8 +36,16 @@ func newTrio(t *testing.T) *trio {
 	for range 3 {
 		c.ports = append(c.ports, [3]int{freePort(t), freePort(t), freePort(t)})
 	}
+	if err := os.WriteFile(c.tokenFile(), []byte(adminToken), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
+
+// adminToken is the bearer token of every node here.
+const adminToken = "admin-0123456789abcdef"
+
+func (c *trio) tokenFile() string { return filepath.Join(c.base, "token") }
 
 // freePort returns a port that nobody listens at.
 func freePort(t *testing.T) int {
@@ -56,8 +66,13 @@ func (c *trio) options(i int) Options {
 	o := Options{
 		Name: fmt.Sprintf("n%d", i), DataDir: c.dir(i),
 		HTTP: c.at(i, 0), Peer: c.at(i, 1), Ops: c.at(i, 2), Logger: slog.New(slog.DiscardHandler),
+		AdminTokenFile: c.tokenFile(),
 	}
-	for j := range c.ports {
+	if i >= 3 { // It came later.
+		o.InitialState, o.ClusterID, o.Address = InitialExisting, c.clusterID, c.at(i, 1)
+		return o
+	}
+	for j := range 3 {
 		o.InitialPeers = append(o.InitialPeers, Peer{Name: fmt.Sprintf("n%d", j), Address: c.at(j, 1)})
 	}
 	return o
@@ -216,6 +231,9 @@ func TestOptionsSayWhatIsWrongInTheWordsOfTheFlags(t *testing.T) {
 		"initial-state:":                  func(o *Options) { o.InitialState = "old" },
 		"initial-peers, discovery":        func(o *Options) { o.InitialPeers = nil },
 		"is not among them":               func(o *Options) { o.InitialPeers[0].Name = "b" },
+		"address: \"h\" is not host:port": func(o *Options) { o.Address = "h" },
+		"cluster-id: is needed":           func(o *Options) { o.InitialState, o.InitialPeers = InitialExisting, nil },
+		"address: is needed":              func(o *Options) { o.InitialState, o.InitialPeers = InitialExisting, nil },
 		"is not host:port":                func(o *Options) { o.InitialPeers[0].Address = "h" },
 		"is named twice":                  func(o *Options) { o.InitialPeers = append(o.InitialPeers, o.InitialPeers[0]) },
 		"initial-members: 0":              func(o *Options) { o.InitialPeers, o.DiscoveryService = nil, "s" },

@@ -45,23 +45,39 @@ func (o operations) Status() admin.Status {
 		member, _ := core.Membership.Member(core.Leader)
 		s.Leader = member.Name
 	}
+	s.MembershipIndex, s.Joint = uint64(core.MembershipIndex), core.Membership.IsJoint()
 	for _, m := range core.Membership.Members {
 		s.Members = append(s.Members, memberStatus(&core, m))
 	}
+	s.StateHashes = n.stateHashes()
 	return s
+}
+
+// memberOf tells what the membership says of one member.
+func memberOf(membership *raft.Membership, m raft.Member) admin.Member {
+	one := admin.Member{MemberID: m.ID.String(), Name: m.Name, Address: m.Address, Role: "Learner"}
+	if membership.IsVoter(m.ID) {
+		one.Role = "Voter"
+	}
+	return one
 }
 
 // memberStatus tells what the membership and, on a leader, the contact say of
 // one member.
 func memberStatus(core *raft.Status, m raft.Member) admin.Member {
-	one := admin.Member{MemberID: m.ID.String(), Name: m.Name, Address: m.Address, Role: "Learner"}
-	if core.Membership.IsVoter(m.ID) {
-		one.Role = "Voter"
-	}
+	one := memberOf(&core.Membership, m)
 	for _, f := range core.Followers {
-		if f.ID == m.ID {
-			since := int64(f.ContactTicks) * tick.Milliseconds()
-			one.MatchIndex, one.SinceContactMillis = uint64(f.Match), &since
+		if f.ID != m.ID {
+			continue
+		}
+		since, lag := int64(f.ContactTicks)*tick.Milliseconds(), uint64(core.Last-min(f.Match, core.Last))
+		one.MatchIndex, one.SinceContactMillis = uint64(f.Match), &since
+		one.Progress, one.LagEntries = f.State, &lag
+		if one.Role == "Learner" {
+			one.Promotable = f.Promotion == raft.ReasonNone
+			if !one.Promotable {
+				one.NotPromotableReason = f.Promotion.String()
+			}
 		}
 	}
 	if core.Role == raft.Leader && m.ID == core.ID {
@@ -93,6 +109,8 @@ func (o operations) Ready() (ready bool, reason string) {
 		return false, n.bootstrap.missing()
 	case stage == admin.StateAwaitingAdd:
 		return false, "the cluster exists without this member; waiting to be added"
+	case stage == admin.StateRemoved:
+		return false, "this member was removed from the cluster; stop the node, and empty its data directory before it is used again"
 	case n.state.Fault() != nil:
 		return false, fmt.Sprintf("parked: %v", n.state.Fault())
 	case !n.ready.caughtUp.Load():

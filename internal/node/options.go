@@ -44,12 +44,18 @@ type Options struct {
 	InitialState InitialState
 	// InitialPeers names all nodes that form the cluster, this one included,
 	// with the address at which each one's Peer listener is reached. Either
-	// this or DiscoveryService is required.
+	// this or DiscoveryService is required, unless the cluster exists and both
+	// ClusterID and Address are given.
 	InitialPeers []Peer
 	// DiscoveryService is the name of a headless service whose SRV records name
 	// the nodes, and InitialMembers how many of them form the cluster.
 	DiscoveryService string
 	InitialMembers   int
+
+	// Address is host:port at which the other nodes reach this one's Peer
+	// listener. Default: what InitialPeers says of it, or Name.DiscoveryService
+	// with the port of Peer.
+	Address string
 
 	// HTTP, Peer and Ops are the addresses to listen at, host:port. Defaults
 	// ":8400", ":8401" and ":8402".
@@ -126,6 +132,7 @@ func (o Options) Validate() error {
 	demand(len(o.ClusterName) <= 253, "cluster-name: is longer than 253 bytes")
 	demand(o.InitialState == InitialNew || o.InitialState == InitialExisting,
 		"initial-state: %q is neither %q nor %q", o.InitialState, InitialNew, InitialExisting)
+	demand(o.Address == "" || isPeerAddress(o.Address), "address: %q is not host:port", o.Address)
 	errs = append(errs, o.validatePeers()...)
 	for _, listener := range []struct{ flag, address string }{{"http", o.HTTP}, {"peer", o.Peer}, {"ops", o.Ops}} {
 		_, _, err := net.SplitHostPort(listener.address)
@@ -154,8 +161,17 @@ func (o Options) Validate() error {
 // validatePeers checks who forms the cluster.
 func (o Options) validatePeers() []error {
 	var errs []error
-	if (len(o.InitialPeers) > 0) == (o.DiscoveryService != "") {
+	switch exists := o.InitialState == InitialExisting; {
+	case len(o.InitialPeers) > 0 && o.DiscoveryService != "", !exists && len(o.InitialPeers) == 0 && o.DiscoveryService == "":
 		return []error{errors.New("initial-peers, discovery-service: exactly one of them is needed")}
+	case len(o.InitialPeers) == 0 && o.DiscoveryService == "":
+		if o.ClusterID == "" {
+			errs = append(errs, errors.New("cluster-id: is needed to be added to a cluster whose first nodes aren't named; its nodes tell it in their status"))
+		}
+		if o.Address == "" {
+			errs = append(errs, errors.New("address: is needed when neither initial-peers nor discovery-service tell it"))
+		}
+		return errs
 	}
 	if o.DiscoveryService != "" {
 		if o.InitialMembers < 1 || o.InitialMembers > discovery.PeersMax {
@@ -175,11 +191,11 @@ func (o Options) validatePeers() []error {
 			errs = append(errs, fmt.Errorf("initial-peers: %q is named twice", p.Name))
 		}
 		names[p.Name] = true
-		if host, port, err := net.SplitHostPort(p.Address); err != nil || host == "" || port == "" {
+		if !isPeerAddress(p.Address) {
 			errs = append(errs, fmt.Errorf("initial-peers: %s: %q is not host:port", p.Name, p.Address))
 		}
 	}
-	if !names[o.Name] {
+	if !names[o.Name] && (o.InitialState != InitialExisting || o.Address == "") {
 		errs = append(errs, fmt.Errorf("initial-peers: this node, %q, is not among them", o.Name))
 	}
 	return errs
@@ -197,6 +213,15 @@ func ParsePeers(text string) ([]Peer, error) {
 	}
 	slices.SortFunc(peers, func(a, b Peer) int { return strings.Compare(a.Name, b.Name) })
 	return peers, nil
+}
+
+// maxAddressBytes bounds a peer's address.
+const maxAddressBytes = 255
+
+// isPeerAddress tells whether s is host:port of another machine's listener.
+func isPeerAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err == nil && host != "" && port != "" && len(s) <= maxAddressBytes
 }
 
 // isName tells whether s is a DNS label.

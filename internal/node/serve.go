@@ -66,7 +66,7 @@ func (n *node) newClientAPI() (*httpapi.Handler, error) {
 // newOperationsAPI makes the handler for operators.
 func (n *node) newOperationsAPI() (http.Handler, error) {
 	return opsapi.New(opsapi.Options{
-		Node: operations{n}, Metrics: n.metrics.registry,
+		Node: operations{n}, Steward: operations{n}, Metrics: n.metrics.registry,
 		AdminTokenFile: n.options.AdminTokenFile, OperatorTokenFile: n.options.OperatorTokenFile,
 		Log: n.options.Logger,
 	})

@@ -1,6 +1,8 @@
 package opsapi
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -35,19 +37,44 @@ func (a *api) authorized(next http.HandlerFunc) http.HandlerFunc {
 			})
 		default:
 			log.Debug("admin request", "role", holder)
-			next(w, r)
+			next(w, r.WithContext(context.WithValue(r.Context(), roleKey{}, holder)))
 		}
 	}
+}
+
+// roleKey is where a request's context holds the role of who sent it.
+type roleKey struct{}
+
+// steering lets only those through who may change the membership: on a cluster
+// that an operator runs, the operator alone, or the two would undo each other's
+// changes.
+func (a *api) steering(next http.HandlerFunc) http.HandlerFunc {
+	return a.authorized(func(w http.ResponseWriter, r *http.Request) {
+		if a.managed && r.Context().Value(roleKey{}) != roleOperator {
+			refuse(w, admin.Problem{
+				Status: http.StatusConflict,
+				Code:   admin.CodeManaged,
+				Title:  "An operator runs this cluster and changes its membership",
+				Detail: "change the number of replicas in the RaftCluster instead",
+			})
+			return
+		}
+		next(w, r)
+	})
 }
 
 // status answers with the node's admin.Status.
 func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	writeJSON(w, http.StatusOK, a.node.Status())
+	status := a.node.Status()
+	status.Managed = a.managed
+	writeJSON(w, http.StatusOK, status)
 }
 
-// refuse answers with a problem; its type is derived from its code.
+// refuse answers with a problem; its type is derived from its code, and nothing
+// has changed unless it says otherwise.
 func refuse(w http.ResponseWriter, problem admin.Problem) {
+	problem.Outcome = cmp.Or(problem.Outcome, admin.OutcomeRejected)
 	problem.Type = "/problems/" + strings.ReplaceAll(problem.Code, "_", "-")
 	w.Header().Set("Content-Type", admin.ProblemType)
 	writeJSON(w, problem.Status, problem)

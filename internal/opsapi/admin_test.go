@@ -23,7 +23,7 @@ func status(t *testing.T, o opsapi.Options, authorization string) int {
 }
 
 func TestTheClientOfPackageAdminReadsTheStatus(t *testing.T) {
-	want := admin.Status{Name: "cfg-0", State: admin.StateRunning, Role: "Follower", Leader: "cfg-1", Term: 3,
+	want := admin.Status{Name: "cfg-0", Managed: true, State: admin.StateRunning, Role: "Follower", Leader: "cfg-1", Term: 3,
 		Members: []admin.Member{{MemberID: "000000000000000a", Name: "cfg-0", Role: "Voter"}}}
 	server := httptest.NewServer(port(t, options(t, &fakeNode{status: want})))
 	defer server.Close()
@@ -146,6 +146,7 @@ func TestAPortThatCannotWorkDoesNotStart(t *testing.T) {
 	const secret = "hush-0123456789abcdef"
 	for says, change := range map[string]func(o *opsapi.Options){
 		"the node is missing":       func(o *opsapi.Options) { o.Node = nil },
+		"the steward is missing":    func(o *opsapi.Options) { o.Steward = nil },
 		"the metrics are missing":   func(o *opsapi.Options) { o.Metrics = nil },
 		"timeout is negative":       func(o *opsapi.Options) { o.ProbeTimeout = -1 },
 		"no such file":              func(o *opsapi.Options) { o.AdminTokenFile += ".gone" },

@@ -1,6 +1,7 @@
 package opsapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,7 +18,7 @@ import (
 )
 
 const (
-	// bodyBytesMax bounds the body of a request; no endpoint reads one yet.
+	// bodyBytesMax bounds the body of a request.
 	bodyBytesMax = 64 << 10
 	// scrapesMax is how many requests for /metrics are answered at a time.
 	scrapesMax = 4
@@ -41,10 +42,11 @@ type Node interface {
 	Probe(ctx context.Context) error
 }
 
-// Options say what the port serves. Node and Metrics are required.
+// Options say what the port serves. Node, Steward and Metrics are required.
 type Options struct {
-	// Node answers for itself.
-	Node Node
+	// Node answers for itself, and Steward does what it is told to do.
+	Node    Node
+	Steward Steward
 	// Metrics are what /metrics shows.
 	Metrics prometheus.Gatherer
 	// AdminTokenFile holds the bearer tokens of people, OperatorTokenFile those
@@ -52,11 +54,16 @@ type Options struct {
 	// them. A file is read at each request, so a token is changed by
 	// changing the file; with two lines, the old and the new one both work. An
 	// empty name means that nobody has that role; with both empty, the admin
-	// endpoints refuse everybody.
+	// endpoints refuse everybody. Where the operator has tokens, it alone changes
+	// the membership.
 	AdminTokenFile    string
 	OperatorTokenFile string
 	// ProbeTimeout limits the read behind /quorumz; default 2 s.
 	ProbeTimeout time.Duration
+	// VerbTimeout limits each request that changes something; what became of it
+	// is unknown after that. Default 45 s, below the minute that the server of a
+	// node gives to a reply.
+	VerbTimeout time.Duration
 	// Log gets a line for each admin request; default slog.Default().
 	Log *slog.Logger
 }
@@ -67,10 +74,12 @@ func (o Options) Validate() error {
 	switch {
 	case o.Node == nil:
 		return errors.New("opsapi: the node is missing")
+	case o.Steward == nil:
+		return errors.New("opsapi: the steward is missing")
 	case o.Metrics == nil:
 		return errors.New("opsapi: the metrics are missing")
-	case o.ProbeTimeout < 0:
-		return errors.New("opsapi: the probe timeout is negative")
+	case o.ProbeTimeout < 0 || o.VerbTimeout < 0:
+		return errors.New("opsapi: a timeout is negative")
 	}
 	return o.credentials().check()
 }
@@ -83,10 +92,15 @@ func (o Options) credentials() credentials {
 // api is the handler behind New.
 type api struct {
 	node         Node
+	steward      Steward
 	credentials  credentials
+	managed      bool
 	probeTimeout time.Duration
 	probes       singleflight.Group
-	log          *slog.Logger
+	verbTimeout  time.Duration
+	// verbs holds a token for each verb under way.
+	verbs chan struct{}
+	log   *slog.Logger
 }
 
 // New returns the handler of the operations port. The server that it is put into
@@ -95,13 +109,13 @@ func New(o Options) (http.Handler, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.ProbeTimeout == 0 {
-		o.ProbeTimeout = 2 * time.Second
+	o.ProbeTimeout = cmp.Or(o.ProbeTimeout, 2*time.Second)
+	o.VerbTimeout = cmp.Or(o.VerbTimeout, 45*time.Second)
+	o.Log = cmp.Or(o.Log, slog.Default())
+	a := &api{
+		node: o.Node, steward: o.Steward, credentials: o.credentials(), managed: o.OperatorTokenFile != "",
+		probeTimeout: o.ProbeTimeout, verbTimeout: o.VerbTimeout, verbs: make(chan struct{}, verbsMax), log: o.Log,
 	}
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
-	a := &api{node: o.Node, credentials: o.credentials(), probeTimeout: o.ProbeTimeout, log: o.Log}
 	metrics := promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
 		MaxRequestsInFlight: scrapesMax,
 		ErrorLog:            slog.NewLogLogger(o.Log.Handler(), slog.LevelError),
@@ -114,6 +128,7 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("/quorumz", only(readMethods, a.quorumz))
 	mux.HandleFunc("/metrics", only(readMethods, metrics.ServeHTTP))
 	mux.HandleFunc("/admin/v1/status", a.authorized(only(readMethods, a.status)))
+	a.registerVerbs(mux)
 	mux.HandleFunc("/admin/", a.authorized(notFound))
 	registerProfiles(mux)
 	return guarded(mux), nil
@@ -156,6 +171,6 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 		Status: http.StatusNotFound,
 		Code:   "not_found",
 		Title:  "The operations port serves nothing here",
-		Detail: "it serves /livez, /readyz, /quorumz, /metrics and /admin/v1/status; keys are on the client port",
+		Detail: "it serves /livez, /readyz, /quorumz, /metrics and what is below /admin/v1/; keys are on the client port",
 	})
 }

@@ -37,6 +37,7 @@ type fakeNode struct {
 	probe func(ctx context.Context) error
 	// probes counts them.
 	probes int
+	steward
 }
 
 func (n *fakeNode) Status() admin.Status {
@@ -69,10 +70,11 @@ func (n *fakeNode) Probe(ctx context.Context) error {
 }
 
 // options returns the options of a port with one admin and one operator token.
-func options(t *testing.T, node opsapi.Node) opsapi.Options {
+func options(t *testing.T, node *fakeNode) opsapi.Options {
 	t.Helper()
 	return opsapi.Options{
 		Node:              node,
+		Steward:           &node.steward,
 		Metrics:           prometheus.NewRegistry(),
 		AdminTokenFile:    tokenFile(t, "admin", adminToken+"\n"),
 		OperatorTokenFile: tokenFile(t, "operator", operatorToken),
@@ -151,6 +153,7 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 		{"PUT", "/quorumz", 405, "method_not_allowed", "GET, HEAD"},
 		{"POST", "/metrics", 405, "method_not_allowed", "GET, HEAD"},
 		{"POST", "/admin/v1/status", 405, "method_not_allowed", "GET, HEAD"},
+		{"GET", "/admin/v1/verify", 405, "method_not_allowed", "POST"},
 	} {
 		response, body := ask(handler, c.method, c.path, "Authorization: Bearer "+adminToken)
 		p := problem(t, response, body)

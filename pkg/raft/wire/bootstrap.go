@@ -12,7 +12,8 @@ type Bootstrap struct {
 	// Initialized tells that the node has a first configuration already.
 	Initialized bool
 	// Members is everyone that the node has met, itself included, sorted by
-	// name.
+	// name; of an initialised node, the members of its active configuration,
+	// sorted by ID, and nobody while it has none.
 	Members []raft.Member
 	// FirstMembership is the configuration that the cluster began with, known
 	// to initialised nodes.

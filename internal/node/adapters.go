@@ -28,7 +28,7 @@ func (m machine) Apply(entries []raft.Entry) []any {
 		if entries[i].Kind == raft.EntryCommand {
 			command = entries[i].Data
 		}
-		results[i] = m.state.Apply(uint64(entries[i].Index), command)
+		results[i] = m.state.Apply(uint64(entries[i].Index), origin(&entries[i]), command)
 		if entries[i].Index%hashInterval == 0 {
 			m.state.Publish()
 			m.hashes.add(m.state.View())
@@ -39,6 +39,12 @@ func (m machine) Apply(entries []raft.Entry) []any {
 	}
 	m.state.Publish()
 	return results
+}
+
+// origin says in the store's words who proposed an entry.
+func origin(e *raft.Entry) config.Origin {
+	o := &e.Origin
+	return config.Origin{Member: uint64(o.Member), Boot: o.Boot, Sequence: o.Sequence, Answered: o.Answered}
 }
 
 // Snapshot implements replica.StateMachine.

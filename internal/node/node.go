@@ -68,7 +68,6 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 	}
 	n := &node{
 		options: o.withDefaults(),
-		boot:    randomNumber(),
 		state:   config.NewState(),
 		failure: make(chan error, 1),
 	}
@@ -90,6 +89,7 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 	if err != nil {
 		return err
 	}
+	n.boot = n.log.Boot()
 	if started != nil {
 		started(ports.addresses())
 	}

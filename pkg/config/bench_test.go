@@ -20,7 +20,7 @@ func large(b *testing.B) *log {
 	value := strings.Repeat("v", 256)
 	for i := range benchKeys {
 		l.index++
-		l.state.Apply(l.index, encode(b, put(benchKey(i), value)))
+		l.state.Apply(l.index, config.Origin{}, encode(b, put(benchKey(i), value)))
 	}
 	l.state.Publish()
 	return l
@@ -41,7 +41,7 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				l.index++
-				l.state.Apply(l.index, commands[i%len(commands)])
+				l.state.Apply(l.index, config.Origin{}, commands[i%len(commands)])
 				if i%batch == 0 {
 					l.state.Publish()
 				}
@@ -126,7 +126,7 @@ func BenchmarkPublishToManyWatches(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				fake.index++
-				fake.state.Apply(fake.index, command)
+				fake.state.Apply(fake.index, config.Origin{}, command)
 				fake.state.Publish()
 			}
 		})

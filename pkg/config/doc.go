@@ -11,6 +11,8 @@
 // What it promises
 //   - One committed change is one revision, a number that only grows. A refused
 //     command changes nothing and takes no revision.
+//   - A proposal is carried out once, however many copies of it the log holds, as
+//     long as its member is among the 256 that proposed last.
 //   - Reads never wait for writes. Everything applied up to a Publish is seen
 //     through one immutable View, which is also what a snapshot is written from.
 //   - Waiting readers cost Apply nothing that grows with their number.

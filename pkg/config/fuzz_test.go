@@ -28,7 +28,7 @@ func FuzzApply(f *testing.F) {
 			l := newLog(t)
 			l.apply(put("a", "1"))
 			before := l.state.View()
-			result := l.state.Apply(2, bytes.Clone(command))
+			result := l.state.Apply(2, config.Origin{}, bytes.Clone(command))
 			l.state.Publish()
 			after := l.state.View()
 			hashes = append(hashes, after.Hash)
@@ -56,13 +56,14 @@ func FuzzApply(f *testing.F) {
 func FuzzRestore(f *testing.F) {
 	f.Add(snapshot(f, config.NewState()))
 	f.Add(snapshot(f, filled(f).state))
+	f.Add(snapshot(f, sessions(f).state))
 	f.Fuzz(checkRestore)
 }
 
 // FuzzRestoreFrames lets arbitrary payloads past the checksums: data is cut
 // into frames, each with its length in front.
 func FuzzRestoreFrames(f *testing.F) {
-	for _, l := range []*log{newLog(f), filled(f)} {
+	for _, l := range []*log{newLog(f), filled(f), sessions(f)} {
 		f.Add(unframe(snapshot(f, l.state)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) { checkRestore(t, reframe(data)) })

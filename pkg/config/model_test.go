@@ -71,7 +71,7 @@ func (m *model) apply(path string, next *modelEntry, holds func(current uint64) 
 func (m *model) step(t *testing.T, random *rand.Rand, l *log) (command []byte) {
 	if random.IntN(50) == 0 {
 		l.index++
-		l.state.Apply(l.index, nil)
+		l.state.Apply(l.index, config.Origin{}, nil)
 		return nil
 	}
 	namespace, key := fmt.Sprintf("n%d", random.IntN(3)), fmt.Sprintf("k%d/%d", random.IntN(3), random.IntN(8))
@@ -97,7 +97,7 @@ func (m *model) step(t *testing.T, random *rand.Rand, l *log) (command []byte) {
 	}
 	m.outcomes[want]++
 	l.index++
-	if got := l.state.Apply(l.index, command); got.Outcome != want || got.Revision != m.revision {
+	if got := l.state.Apply(l.index, config.Origin{}, command); got.Outcome != want || got.Revision != m.revision {
 		t.Fatalf("index %d: %+v, want outcome %d at revision %d", l.index, got, want, m.revision)
 	}
 	return command
@@ -158,7 +158,7 @@ func TestRandomCommandsDoWhatTheModelDoes(t *testing.T) {
 
 	again := config.NewStateWithQuota(modelQuota)
 	for i, command := range commands {
-		again.Apply(uint64(i+1), slices.Clone(command))
+		again.Apply(uint64(i+1), config.Origin{}, slices.Clone(command))
 	}
 	if !bytes.Equal(snapshot(t, l.state), snapshot(t, again)) {
 		t.Error("the same log gave other snapshot bytes")

@@ -46,26 +46,30 @@ func (r *frameReader) contents() (*contents, error) {
 	if string(magic) != snapshotMagic {
 		return nil, fmt.Errorf("%w: it begins with %q instead of %q", ErrBadSnapshot, magic, snapshotMagic)
 	}
-	c := &contents{spaces: map[string]*space{}}
+	c := &contents{spaces: map[string]*space{}, sessions: map[uint64]*session{}}
 	if err := r.header(c); err != nil {
 		return nil, err
 	}
 	// The loop ends: every turn reads a frame, and input is finite.
-	for previous := ""; ; {
+	for previous, member := "", uint64(0); ; {
 		before := r.checksum
 		kind, fields, err := r.frame()
 		if err != nil {
 			return nil, err
 		}
-		switch kind {
-		case frameNamespace:
+		switch {
+		case kind == frameSession && previous == "":
+			if member, err = r.session(c, member, fields); err != nil {
+				return nil, err
+			}
+		case kind == frameNamespace:
 			if previous, err = r.space(c, previous, fields); err != nil {
 				return nil, err
 			}
-		case frameEnd:
+		case kind == frameEnd:
 			return c, r.end(c, before, fields)
 		default:
-			return nil, fmt.Errorf("%w: a frame of kind %q where a namespace or the end belongs", ErrBadSnapshot, kind)
+			return nil, fmt.Errorf("%w: a frame of kind %q where another belongs", ErrBadSnapshot, kind)
 		}
 	}
 }
@@ -82,6 +86,25 @@ func (r *frameReader) header(c *contents) error {
 	c.index, c.revision, c.quotaBytes = header.Index, header.Revision, header.QuotaBytes
 	copy(c.hash[:], header.Hash)
 	return nil
+}
+
+// session reads a session and returns its member, which must come after
+// previous.
+func (r *frameReader) session(c *contents, previous uint64, fields []byte) (uint64, error) {
+	var f sessionFields
+	if err := decodeFrame(frameSession, fields, &f); err != nil {
+		return 0, err
+	}
+	if f.Member <= previous || f.Used == 0 || f.Used > c.index || len(c.sessions) == MaxSessions {
+		return 0, fmt.Errorf("%w: session %d of member %016x, used last at index %d of %d",
+			ErrBadSnapshot, len(c.sessions)+1, f.Member, f.Used, c.index)
+	}
+	one := &session{boot: f.Boot, answered: f.Answered, used: f.Used}
+	if err := one.decodeResults(f.Results); err != nil {
+		return 0, fmt.Errorf("session of member %016x: %w", f.Member, err)
+	}
+	c.sessions[f.Member] = one
+	return f.Member, nil
 }
 
 // space reads the entries of the namespace that fields announces and returns
@@ -143,7 +166,9 @@ func (r *frameReader) end(c *contents, checksum uint32, fields []byte) error {
 	if err := decodeFrame(frameEnd, fields, &end); err != nil {
 		return err
 	}
-	read := endFields{Namespaces: uint64(len(c.spaces)), Keys: uint64(c.keys), Bytes: c.bytes, Checksum: checksum}
+	read := endFields{
+		Sessions: uint64(len(c.sessions)), Namespaces: uint64(len(c.spaces)), Keys: uint64(c.keys), Bytes: c.bytes, Checksum: checksum,
+	}
 	if read != end {
 		return fmt.Errorf("%w: it sums up to %+v and says %+v", ErrBadSnapshot, read, end)
 	}

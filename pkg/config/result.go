@@ -22,6 +22,10 @@ const (
 	// OutcomeUnknownCommand: this program doesn't know the command. The state
 	// stands still from here on (see State.Fault).
 	OutcomeUnknownCommand Outcome = 6
+	// OutcomeForgotten: this is a late copy of a proposal whose member has
+	// restarted since or has answered its caller. It changed nothing; what
+	// became of the first copy, if there was one, is not kept.
+	OutcomeForgotten Outcome = 7
 )
 
 // Result is what Apply did with one command.
@@ -57,6 +61,8 @@ func (r Result) Err() error {
 		return ErrMalformedCommand
 	case OutcomeUnknownCommand:
 		return fmt.Errorf("%w: %w", ErrParked, ErrUnknownCommand)
+	case OutcomeForgotten:
+		return ErrOutcomeUnknown
 	default:
 		panic(fmt.Sprintf("config: outcome %d has no error", r.Outcome))
 	}

@@ -12,6 +12,7 @@ import (
 //
 //	magic (8 bytes, the last one the version of the format)
 //	header frame
+//	for each member that proposed, in order of their IDs: a session frame
 //	for each namespace in order: a namespace frame, then a frame for each entry in order
 //	end frame
 //
@@ -20,13 +21,14 @@ import (
 //	length of payload (4 bytes) | CRC-32C of payload (4 bytes) | payload: kind (1 byte), msgpack array
 //
 // with numbers in network order. The same state gives the same bytes.
-const snapshotMagic = "cnclave\x01"
+const snapshotMagic = "cnclave\x02"
 
 // frameKind tells what a frame's payload holds.
 type frameKind byte
 
 const (
 	frameHeader    frameKind = 'H'
+	frameSession   frameKind = 'S'
 	frameNamespace frameKind = 'N'
 	frameEntry     frameKind = 'E'
 	frameEnd       frameKind = 'Z'
@@ -48,6 +50,14 @@ type (
 		Hash       []byte
 		QuotaBytes int64
 	}
+	sessionFields struct {
+		Member   uint64
+		Boot     uint64
+		Answered uint64
+		Used     uint64
+		// Results is what encodeResults returns.
+		Results []byte
+	}
 	namespaceFields struct {
 		Name string
 		Keys uint64
@@ -61,6 +71,7 @@ type (
 		Version        uint64
 	}
 	endFields struct {
+		Sessions   uint64
 		Namespaces uint64
 		Keys       uint64
 		Bytes      int64
@@ -71,7 +82,9 @@ type (
 )
 
 // frameFieldCounts are the lengths of those arrays.
-var frameFieldCounts = map[frameKind]int{frameHeader: 4, frameNamespace: 2, frameEntry: 6, frameEnd: 4}
+var frameFieldCounts = map[frameKind]int{
+	frameHeader: 4, frameSession: 5, frameNamespace: 2, frameEntry: 6, frameEnd: 5,
+}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -79,13 +92,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Snapshot struct {
 	view       *View
 	quotaBytes int64
+	sessions   []frozenSession
 }
 
 // Snapshot publishes what was applied and freezes it. It takes the same time
-// whatever the size of the state.
+// whatever the number of keys, and copies the results that are kept for members.
 func (s *State) Snapshot() *Snapshot {
 	s.publish()
-	return &Snapshot{view: s.View(), quotaBytes: s.quotaBytes}
+	return &Snapshot{view: s.View(), quotaBytes: s.quotaBytes, sessions: s.freezeSessions()}
 }
 
 // Index is the last index of the log that the snapshot includes.
@@ -118,6 +132,14 @@ func (s *Snapshot) write(out *frameWriter) error {
 	}); err != nil {
 		return err
 	}
+	for i := range s.sessions {
+		one := &s.sessions[i]
+		if err := out.frame(frameSession, &sessionFields{
+			Member: one.member, Boot: one.boot, Answered: one.answered, Used: one.used, Results: one.encodeResults(),
+		}); err != nil {
+			return err
+		}
+	}
 	var err error
 	s.view.spaces.Scan(func(name string, sp *space) bool {
 		err = out.space(name, sp)
@@ -127,6 +149,7 @@ func (s *Snapshot) write(out *frameWriter) error {
 		return err
 	}
 	return out.frame(frameEnd, &endFields{
+		Sessions:   uint64(len(s.sessions)),
 		Namespaces: uint64(s.view.spaces.Len()), Keys: uint64(s.view.Keys), Bytes: s.view.LiveBytes,
 		Checksum: out.checksum,
 	})

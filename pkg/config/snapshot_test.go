@@ -20,7 +20,7 @@ func filled(t testing.TB) *log {
 	l.apply(put("a", "1"), put("a", "2"), put("empty", ""), put("bytes", "\xff\x00"), put("b/c", strings.Repeat("x", 5000)), del("a"))
 	l.apply(&config.Put{Namespace: "other", Key: "k", Value: []byte("v")})
 	l.index++
-	l.state.Apply(l.index, nil)
+	l.state.Apply(l.index, config.Origin{}, nil)
 	l.state.Publish()
 	return l
 }
@@ -50,7 +50,7 @@ func TestARestoredStateIsTheSameState(t *testing.T) {
 func TestASnapshotIsOfTheMomentItWasTaken(t *testing.T) {
 	l := filled(t)
 	want := snapshot(t, l.state)
-	l.state.Apply(l.index+1, encode(t, put("new", "unpublished")))
+	l.state.Apply(l.index+1, config.Origin{}, encode(t, put("new", "unpublished")))
 	frozen := l.state.Snapshot()
 	if frozen.Index() != l.index+1 {
 		t.Errorf("it is of index %d, want the last that was applied, %d", frozen.Index(), l.index+1)
@@ -99,7 +99,7 @@ func TestADamagedSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 	refuse("twice", append(bytes.Clone(data), data...))
 }
 
-const magic = "cnclave\x01"
+const magic = "cnclave\x02"
 
 // payloads returns what the frames of a snapshot hold, and frame puts such
 // contents into frames, with checksums that fit.

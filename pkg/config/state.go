@@ -42,6 +42,8 @@ type contents struct {
 	// spaces holds the namespaces that have keys. Its order never matters:
 	// what is walked in order is a View.
 	spaces map[string]*space
+	// sessions holds what is remembered of members that propose.
+	sessions map[uint64]*session
 	// frozen holds what of spaces was published.
 	frozen btree.Map[string, *space]
 }
@@ -49,7 +51,7 @@ type contents struct {
 // NewState returns the empty state, from before the first index.
 func NewState() *State {
 	s := &State{
-		contents: contents{quotaBytes: defaultQuotaBytes, spaces: map[string]*space{}},
+		contents: contents{quotaBytes: defaultQuotaBytes, spaces: map[string]*space{}, sessions: map[uint64]*session{}},
 		touched:  map[string]struct{}{},
 		hasher:   sha256.New(),
 	}
@@ -60,11 +62,14 @@ func NewState() *State {
 
 // Apply takes the log's next index into the state and returns what it did.
 // command is nil for an index that holds none, such as a no-op or a change of
-// membership: the state sees every index. Readers see the effect after the
-// next Publish. Apply keeps no part of command.
+// membership: the state sees every index. Of several copies of one proposal,
+// which have the same member, boot and sequence in from, the first is carried
+// out; the others change nothing and return its result, or OutcomeForgotten once
+// nobody can wait for that. Readers see the effect after the next Publish. Apply
+// keeps no part of command.
 //
 // An index out of order is a fault of the caller and panics.
-func (s *State) Apply(index uint64, command []byte) Result {
+func (s *State) Apply(index uint64, from Origin, command []byte) Result {
 	if s.fault != nil {
 		return Result{Outcome: OutcomeUnknownCommand, Revision: s.revision}
 	}
@@ -73,11 +78,11 @@ func (s *State) Apply(index uint64, command []byte) Result {
 	}
 	result := Result{Revision: s.revision}
 	if len(command) > 0 {
-		result = s.execute(index, command)
+		result = s.executeOnce(index, from, command)
 	}
 	if s.fault == nil {
 		s.index = index
-		s.chain(command, result)
+		s.chain(from, command, result)
 	}
 	return result
 }
@@ -117,11 +122,12 @@ func (s *State) publish() {
 }
 
 // chain adds an index to the hash.
-func (s *State) chain(command []byte, result Result) {
-	var numbers [7 * 8]byte
-	for i, n := range [7]uint64{
+func (s *State) chain(from Origin, command []byte, result Result) {
+	var numbers [11 * 8]byte
+	for i, n := range [11]uint64{
 		s.index, uint64(result.Outcome), result.Revision, result.Current,
 		result.CreateRevision, result.Version, uint64(s.bytes),
+		from.Member, from.Boot, from.Sequence, from.Answered,
 	} {
 		binary.BigEndian.PutUint64(numbers[8*i:], n)
 	}

@@ -4,6 +4,7 @@
 // # The directory
 //
 //	identity            who this member is; written once, by Format
+//	starts              how often the directory was opened
 //	LOCK                held while a process uses the directory
 //	log/                Badger, which holds the log and nothing else
 //	snapshots/          <term>-<index>.snap      a snapshot that counts

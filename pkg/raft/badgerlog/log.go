@@ -21,7 +21,9 @@ type Log struct {
 	options  Options
 	failure  *failure
 	lock     *os.File
-	db       *badger.DB
+	// boot is the number of this start.
+	boot uint64
+	db   *badger.DB
 	// state is what was found at open.
 	state raft.State
 
@@ -60,6 +62,10 @@ func (l *Log) State() raft.State { return l.state }
 
 // Identity returns whose log this is.
 func (l *Log) Identity() Identity { return l.identity }
+
+// Boot returns the number of this start of the member: greater than that of each
+// earlier one, and durable since before Open returned.
+func (l *Log) Boot() uint64 { return l.boot }
 
 // publish makes a batch that became durable visible to readers.
 func (l *Log) publish(v *view) {

@@ -54,7 +54,10 @@ func open(dir string, options Options, badgerOptions func(string, badger.Logger)
 		graves:   newGraves(),
 		chain:    newChainer(),
 	}
-	if err := l.start(badgerOptions); err != nil {
+	if l.boot, err = countStart(dir); err == nil {
+		err = l.start(badgerOptions)
+	}
+	if err != nil {
 		if errors.Is(err, ErrDamaged) {
 			err = fmt.Errorf("%w; replace this member by one with an empty directory, or restore the directory from a copy", err)
 		}

@@ -69,5 +69,6 @@ func (r *record) gaps(moments []time.Duration) string {
 		return "none seen"
 	}
 	slices.Sort(gaps)
-	return fmt.Sprintf("median %v, longest %v of %d", gaps[len(gaps)/2], gaps[len(gaps)-1], len(gaps))
+	return fmt.Sprintf("median %v, 99th percentile %v, longest %v of %d",
+		gaps[len(gaps)/2], gaps[(len(gaps)-1)*99/100], gaps[len(gaps)-1], len(gaps))
 }

@@ -63,9 +63,8 @@ func (b *ledger) write(ctx context.Context, writer int) {
 			b.mu.Lock()
 			b.acknowledged[writer] = append(b.acknowledged[writer], o)
 			b.mu.Unlock()
-			continue
 		}
-		time.Sleep(pollPause)
+		time.Sleep(pollPause) // leave the members some of the processor
 	}
 }
 

@@ -31,6 +31,8 @@ type load struct {
 	// era is a part of the keys' names. A key that no longer gets operations keeps
 	// what it holds, and its history short enough to be judged.
 	era atomic.Int64
+	// avoided, unless nil, is a member that no client uses.
+	avoided atomic.Pointer[node]
 
 	stop context.CancelFunc
 	all  sync.WaitGroup
@@ -66,9 +68,12 @@ func (l *load) start() {
 // lives numbers the loads.
 var lives atomic.Int64
 
-// end stops the clients and waits for them. It may be called again.
+// end stops the clients and waits for them. It may be called again, and without
+// a start.
 func (l *load) end() {
-	l.stop()
+	if l.stop != nil {
+		l.stop()
+	}
 	l.all.Wait()
 }
 
@@ -82,12 +87,21 @@ func (l *load) work(ctx context.Context, client int, life string) {
 		if o.Kind == history.Put || o.Kind == history.Swap {
 			o.Value = fmt.Sprintf("%s.%d.%d", life, client, sequence)
 		}
-		if o, ok := l.record.play(l.cluster, l.cluster.random(), o, l.timeout); ok && o.Outcome != history.Unknown {
+		if o, ok := l.record.play(l.cluster, l.somewhere(), o, l.timeout); ok && o.Outcome != history.Unknown {
 			seen[key] = o
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(rand.N(10 * time.Millisecond)): // leave the members some of the processor
+		}
+	}
+}
+
+// somewhere returns any member that isn't to be avoided.
+func (l *load) somewhere() *node {
+	for avoided := l.avoided.Load(); ; {
+		if n := l.cluster.random(); n != avoided {
+			return n
 		}
 	}
 }

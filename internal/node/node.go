@@ -196,7 +196,8 @@ func (n *node) handOver(serving context.Context) {
 // takePart finds or forms the cluster, then runs the replica.
 func (n *node) takePart(ctx context.Context) error {
 	state := n.log.State()
-	if state.Last == 0 {
+	// A faulty member may hold nothing and is no newcomer all the same.
+	if state.Last == 0 && !state.Faulty {
 		first, err := n.findCluster(ctx)
 		if err != nil {
 			return err
@@ -241,7 +242,7 @@ func (n *node) takePart(ctx context.Context) error {
 // newBootstrap returns what this node tells others of the cluster's beginning.
 func (n *node) newBootstrap() *bootstrap {
 	state := n.log.State()
-	if state.Last == 0 && n.options.InitialState == InitialNew {
+	if state.Last == 0 && !state.Faulty && n.options.InitialState == InitialNew {
 		return newBootstrap(n.self, n.identity.ClusterID)
 	}
 	var first *raft.Membership

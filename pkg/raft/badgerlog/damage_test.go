@@ -75,22 +75,30 @@ func TestAFlippedBitInAnEntryIsFoundWhenItIsRead(t *testing.T) {
 	}
 }
 
-func TestAFlippedBitInAnEntryIsFoundWhenTheLogIsOpened(t *testing.T) {
+// Badger leaves a damaged table out and goes on; badgerlog doesn't.
+func TestAFlippedBitInATableMakesAFaultyMember(t *testing.T) {
 	dir := markedLog(t)
 	flip(t, filepath.Join(dir, "log"), ".sst", mark)
-	_, err := badgerlog.Open(dir, badgerlog.Options{Logger: quiet()})
-	if !errors.Is(err, badgerlog.ErrDamaged) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "replace this member") {
-		t.Fatalf("opening gave %v", err)
+	l := openLog(t, dir)
+	expectLost(t, l, 0, 100)
+	if _, err := os.Stat(filepath.Join(dir, "log.damaged-1", "MANIFEST")); err != nil {
+		t.Errorf("the damaged log is not there: %v", err)
 	}
-	// The failed attempt leaves the directory free.
-	if _, err := badgerlog.Open(dir, badgerlog.Options{Logger: quiet()}); !errors.Is(err, badgerlog.ErrDamaged) {
-		t.Fatalf("opening again gave %v", err)
+	// The rest of the log comes back, and the member is whole.
+	if err := l.Save(&raft.Write{HardState: raft.HardState{Term: 1}, Entries: payload(1, 100)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if state := openLog(t, dir).State(); state.Faulty || state.Last != 100 {
+		t.Errorf("faulty %t, the log ends with entry %d", state.Faulty, state.Last)
 	}
 }
 
 // The value of a dead entry is never read, but what damaged it may have hit
 // anything beside it.
-func TestAFlippedBitInADeadEntryIsFoundWhenTheLogIsOpened(t *testing.T) {
+func TestAFlippedBitInADeadEntryMakesAFaultyMember(t *testing.T) {
 	dir := markedLog(t)
 	l := openLog(t, dir)
 	if err := l.Save(&raft.Write{HardState: raft.HardState{Term: 1}, TruncateFrom: 40}); err != nil {
@@ -100,8 +108,40 @@ func TestAFlippedBitInADeadEntryIsFoundWhenTheLogIsOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	flip(t, filepath.Join(dir, "log"), ".sst", mark)
-	if _, err := badgerlog.Open(dir, badgerlog.Options{Logger: quiet()}); !errors.Is(err, badgerlog.ErrDamaged) {
-		t.Fatalf("opening gave %v", err)
+	expectLost(t, openLog(t, dir), 0, 39)
+}
+
+func TestLogsThatWereSetAsideAreKeptInNumber(t *testing.T) {
+	dir := markedLog(t)
+	for range 4 {
+		flip(t, filepath.Join(dir, "log"), ".sst", mark)
+		l := openLog(t, dir)
+		entries := payload(1, 100)
+		entries[49].Data = mark
+		if err := l.Save(&raft.Write{HardState: raft.HardState{Term: 1}, Entries: entries}); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "log.damaged-*"))
+	if err != nil || len(names) != 2 || filepath.Base(names[0]) != "log.damaged-3" || filepath.Base(names[1]) != "log.damaged-4" {
+		t.Errorf("there are %q, error %v", names, err)
+	}
+}
+
+// expectLost expects a faulty member whose log ends with an entry and had ended
+// with a later one, of term 1.
+func expectLost(t *testing.T, l *badgerlog.Log, last, had raft.Index) {
+	t.Helper()
+	state := l.State()
+	if !state.Faulty || state.Last != last || state.Watermark != (raft.LogPosition{Index: had, Term: 1}) {
+		t.Errorf("faulty %t, the log ends with entry %d, the watermark is %+v; expected entry %d and index %d",
+			state.Faulty, state.Last, state.Watermark, last, had)
+	}
+	if state.HardState.Term != 1 {
+		t.Errorf("the term is %d", state.HardState.Term)
 	}
 }
 
@@ -157,15 +197,15 @@ func TestADamagedNewestSnapshotIsReplacedByTheOneBefore(t *testing.T) {
 	}
 }
 
-func TestADamagedOnlySnapshotIsAnErrorUnlessTheLogIsComplete(t *testing.T) {
+func TestALogWithoutAUsableSnapshotMakesAFaultyMember(t *testing.T) {
 	dir := snapshotLog(t)
 	flip(t, filepath.Join(dir, "snapshots"), ".snap", []byte(contents[80]))
 	flip(t, filepath.Join(dir, "snapshots"), ".snap", []byte(contents[40]))
-	if _, err := badgerlog.Open(dir, badgerlog.Options{Logger: quiet()}); !errors.Is(err, badgerlog.ErrDamaged) {
-		t.Fatalf("opening gave %v", err)
-	}
+	expectLost(t, openLog(t, dir), 0, 100)
+}
 
-	dir = markedLog(t)
+func TestACompleteLogDoesWithoutASnapshot(t *testing.T) {
+	dir := markedLog(t)
 	l := openLog(t, dir)
 	if _, err := l.SaveSnapshot(raft.SnapshotMeta{Index: 40, Term: 1}, writing(contents[40])); err != nil {
 		t.Fatal(err)
@@ -176,6 +216,35 @@ func TestADamagedOnlySnapshotIsAnErrorUnlessTheLogIsComplete(t *testing.T) {
 	flip(t, filepath.Join(dir, "snapshots"), ".snap", []byte(contents[40]))
 	if state := openLog(t, dir).State(); state.Snapshot.Index != 0 || state.Base != 0 || state.Last != 100 {
 		t.Fatalf("the snapshot is at %d, the log from %d to %d", state.Snapshot.Index, state.Base, state.Last)
+	}
+}
+
+// What is left when the log can't be used begins at a snapshot that the member
+// is known to have had; one that it only received doesn't count.
+func TestALogThatCannotBeUsedBeginsAgainAtASnapshot(t *testing.T) {
+	dir := snapshotLog(t)
+	foreign := filepath.Join(dir, "snapshots", "00000000000000000001-00000000000000000200.snap")
+	data, err := os.ReadFile(filepath.Join(dir, "snapshots", "00000000000000000001-00000000000000000080.snap"))
+	if err := errors.Join(err, os.WriteFile(foreign, data, 0o600), os.Remove(filepath.Join(dir, "log", "MANIFEST"))); err != nil {
+		t.Fatal(err)
+	}
+	l := openLog(t, dir)
+	expectLost(t, l, 80, 100)
+	if state := l.State(); state.Base != 80 || state.Snapshot.Index != 80 {
+		t.Errorf("the log begins after entry %d, the snapshot is at %d", state.Base, state.Snapshot.Index)
+	}
+	if got := readSnapshot(t, l); got != contents[80] {
+		t.Errorf("the snapshot holds %q", got)
+	}
+	if err := l.Save(&raft.Write{HardState: raft.HardState{Term: 2}, HardStateChanged: true,
+		Entries: []raft.Entry{{Index: 81, Term: 2, Kind: raft.EntryNoOp}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if state := openLog(t, dir).State(); state.Faulty || state.Last != 81 {
+		t.Errorf("with an entry of a later term: faulty %t, the log ends with entry %d", state.Faulty, state.Last)
 	}
 }
 

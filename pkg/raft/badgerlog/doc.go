@@ -5,8 +5,10 @@
 //
 //	identity            who this member is; written once, by Format
 //	starts              how often the directory was opened
+//	watermark           what this member has acknowledged
 //	LOCK                held while a process uses the directory
 //	log/                Badger, which holds the log and nothing else
+//	log.damaged-<n>/    a log of which nothing could be used; the last two
 //	snapshots/          <term>-<index>.snap      a snapshot that counts
 //	                    <term>-<index>.received  whole and verified, not installed
 //	                    *.tmp                    being written
@@ -14,7 +16,9 @@
 // # What it promises
 //
 // When Save returns, the whole Write is on the disk; after a crash either all
-// of it is there or nothing. Every record carries a checksum, every entry the
+// of it is there or nothing. What it has promised by that stands in the
+// watermark too, so a log that comes back with less is found out: see below.
+// Every record carries a checksum, every entry the
 // hash of all entries before it. Open reads and verifies every entry from first
 // to last, and each later read is verified again, so damage is an error and
 // never data. The first error of the disk is the last: it is told to OnFailure
@@ -28,16 +32,36 @@
 //
 // # What it never does
 //
-// It knows no network and no meaning of a command. It never lets a value reach
+// It knows no network and no meaning of a command. It never takes a log that has
+// lost its end for a whole one. It never lets a value reach
 // Badger's value log, whose sync errors Badger only prints. It never reads the
 // value of a record outside the log's bounds, never splits a Write, and never
 // goes on after an error that Badger printed instead of returning.
 //
-// # What it can't see
+// # The watermark, and faulty members
 //
 // A byte that flips in Badger's write-ahead log ends Badger's replay there: the
 // log comes back shorter, whole as far as it goes, and without an error. From
-// the records alone that looks like a log that was never longer.
+// the records alone that looks like a log that was never longer. So a small file
+// beside it says how far the log went, with its chain hash, and what the term
+// and the vote were. Each Save writes it once the batch is durable. It is synced
+// within Save when the term or the vote changed, else every 100 ms; before a
+// truncation it is lowered, and synced, to what will remain.
+//
+// Open compares the two. The hard state is that of the higher term; in equal
+// terms a vote beats none. A log that ends before the watermark, or two votes in
+// one term, make a faulty member, as State says: it helps to elect nobody who
+// lacks what it had acknowledged, fetches that from its peers, and is whole again
+// once its log is at least as up to date as the watermark. The watermark's entry
+// stays as it is until then; its term and vote go on.
+//
+// Of a log with a damaged entry the sound beginning is kept. Where nothing can be
+// used, be it that Badger can't be opened, leaves a damaged table out, or that
+// head, base or the snapshots are damaged, the log is set aside and an empty one
+// begun. That one begins at the newest whole snapshot file that lies at or below
+// the watermark: a snapshot holds committed entries only, and this one is known
+// to have been part of the log. Without watermark and identity nothing can be
+// known, and Open fails with ErrDamaged.
 //
 // The node's wiring formats and opens the directory, pkg/raft/replica drives
 // it through the Storage interface that it declares.
@@ -75,13 +99,13 @@
 //	| crc    | 0xffff   | part | index | term  | data
 //	+--------+----------+------+-------+-------+------
 //
-// The head says what the last Write left; chain is the hash of the log up to
-// last:
+// The head says what the last Write left; last, of is the index and the term of
+// the last entry, chain the hash of the log up to it:
 //
-//	 0        4        6      8      16     24       32     40      48
-//	+--------+--------+------+------+------+--------+------+-------+
-//	| crc    | format | zero | term | vote | commit | last | chain |
-//	+--------+--------+------+------+------+--------+------+-------+
+//	 0        4        6      8      16     24       32     40   48      56
+//	+--------+--------+------+------+------+--------+------+----+-------+
+//	| crc    | format | zero | term | vote | commit | last | of | chain |
+//	+--------+--------+------+------+------+--------+------+----+-------+
 //
 // The base says where the log begins and which snapshots count, oldest first.
 // Each description is what wire.EncodeSnapshotMeta returns; the first is that
@@ -91,6 +115,17 @@
 //	+--------+--------+-------+--------+-------------+--------+---
 //	| crc    | format | count | length | description | length | ...
 //	+--------+--------+-------+--------+-------------+--------+---
+//
+// # Layout of the watermark file
+//
+// It holds two slots of 256 bytes, at 0 and at 4096. The sound one with the
+// higher sequence number counts. Last, of and chain are those of the last entry
+// that was acknowledged; the rest of the slot is zero.
+//
+//	 0     4        6        8          16       24     32   40      48     56     64
+//	+-----+--------+--------+----------+--------+------+----+-------+------+------+---------
+//	| crc | format | length | sequence | member | last | of | chain | term | vote | cluster
+//	+-----+--------+--------+----------+--------+------+----+-------+------+------+---------
 //
 // # Layout of a snapshot file
 //

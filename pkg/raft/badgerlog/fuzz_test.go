@@ -18,7 +18,7 @@ var fuzzMeta = raft.SnapshotMeta{Index: 9, Term: 2, ChainHash: 77, MembershipInd
 // No record makes a decoder panic, and what is decoded at all survives being
 // encoded and decoded again.
 func FuzzRecords(f *testing.F) {
-	f.Add(head{hard: raft.HardState{Term: 3, Vote: 1, Commit: 2}, last: 4, chain: 5}.encode())
+	f.Add(head{hard: raft.HardState{Term: 3, Vote: 1, Commit: 2}, end: position{index: 4, term: 2, chain: 5}}.encode())
 	b, err := base{at: fuzzMeta, snapshots: []raft.SnapshotMeta{fuzzMeta}}.encode()
 	if err != nil {
 		f.Fatal(err)

@@ -2,6 +2,7 @@ package badgerlog
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
 	"github.com/conclave-dev/conclave/pkg/raft/wire"
@@ -15,16 +16,14 @@ var (
 const (
 	// recordFormat is the version of the head and the base.
 	recordFormat = 1
-	headBytes    = 48
+	headBytes    = 56
 	baseHeader   = 8
 )
 
 // head is what every Write leaves: the hard state and the end of the log.
 type head struct {
 	hard raft.HardState
-	last raft.Index
-	// chain is the hash of the log up to last.
-	chain uint64
+	end  position
 }
 
 func (h head) encode() []byte {
@@ -34,8 +33,9 @@ func (h head) encode() []byte {
 	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Term))
 	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Vote))
 	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Commit))
-	v = binary.BigEndian.AppendUint64(v, uint64(h.last))
-	return seal(binary.BigEndian.AppendUint64(v, h.chain))
+	v = binary.BigEndian.AppendUint64(v, uint64(h.end.index))
+	v = binary.BigEndian.AppendUint64(v, uint64(h.end.term))
+	return seal(binary.BigEndian.AppendUint64(v, h.end.chain))
 }
 
 func decodeHead(v []byte) (head, error) {
@@ -43,7 +43,7 @@ func decodeHead(v []byte) (head, error) {
 		return head{}, damaged("the head record has a wrong checksum")
 	}
 	if format := binary.BigEndian.Uint16(v[4:]); format != recordFormat {
-		return head{}, damaged("the head record has the unknown format %d", format)
+		return head{}, newerFormat("head record", format, recordFormat)
 	}
 	return head{
 		hard: raft.HardState{
@@ -51,9 +51,18 @@ func decodeHead(v []byte) (head, error) {
 			Vote:   raft.MemberID(binary.BigEndian.Uint64(v[16:])),
 			Commit: raft.Index(binary.BigEndian.Uint64(v[24:])),
 		},
-		last:  raft.Index(binary.BigEndian.Uint64(v[32:])),
-		chain: binary.BigEndian.Uint64(v[40:]),
+		end: position{
+			index: raft.Index(binary.BigEndian.Uint64(v[32:])),
+			term:  raft.Term(binary.BigEndian.Uint64(v[40:])),
+			chain: binary.BigEndian.Uint64(v[48:]),
+		},
 	}, nil
+}
+
+// newerFormat refuses a sound record that a later version has written. It is no
+// damage, so nothing is set aside for it.
+func newerFormat(what string, format, known uint16) error {
+	return fmt.Errorf("the %s has format %d and this program knows format %d: run a newer version", what, format, known)
 }
 
 // base is where the log begins, and the snapshots that count.
@@ -72,6 +81,11 @@ func (b base) newest() raft.SnapshotMeta {
 		return raft.SnapshotMeta{}
 	}
 	return b.snapshots[len(b.snapshots)-1]
+}
+
+// position returns where the log begins.
+func (b base) position() position {
+	return position{index: b.at.Index, term: b.at.Term, chain: b.at.ChainHash}
 }
 
 func (b base) encode() ([]byte, error) {
@@ -94,7 +108,7 @@ func decodeBase(v []byte) (base, error) {
 		return base{}, damaged("the base record has a wrong checksum")
 	}
 	if format := binary.BigEndian.Uint16(v[4:]); format != recordFormat {
-		return base{}, damaged("the base record has the unknown format %d", format)
+		return base{}, newerFormat("base record", format, recordFormat)
 	}
 	count := int(binary.BigEndian.Uint16(v[6:]))
 	v = v[baseHeader:]

@@ -89,10 +89,13 @@ func Format(dir string, id Identity) error {
 	}
 	defer lock.Close()
 	// The identity comes last: a directory that has one is complete.
-	if err := replaceFile(filepath.Join(dir, startsFile), renderStarts(0)); err != nil {
-		return fmt.Errorf("format data directory %s: %w", dir, err)
+	err = errors.Join(
+		replaceFile(filepath.Join(dir, startsFile), renderStarts(0)),
+		formatWatermark(dir, id))
+	if err == nil {
+		err = replaceFile(filepath.Join(dir, identityFile), id.render())
 	}
-	if err := replaceFile(filepath.Join(dir, identityFile), id.render()); err != nil {
+	if err != nil {
 		return fmt.Errorf("format data directory %s: %w", dir, err)
 	}
 	return nil
@@ -125,7 +128,7 @@ func withoutIdentity(dir string) error {
 	for _, e := range entries {
 		switch e.Name() {
 		case "lost+found": // A fresh ext4 volume has one.
-		case lockFile, startsFile, startsFile + temporary, identityFile + temporary: // A Format that didn't finish.
+		case lockFile, startsFile, startsFile + temporary, watermarkName, watermarkName + temporary, identityFile + temporary: // A Format that didn't finish.
 		default:
 			return fmt.Errorf("directory %s holds %q but no identity file, so it is not a data directory: "+
 				"name an empty directory, or restore the identity file", dir, e.Name())

@@ -89,6 +89,19 @@ func TestDirectoriesThatCannotBeOpened(t *testing.T) {
 		{"one with a foreign identity", func(dir string) error {
 			return errors.Join(badgerlog.Format(dir, identity), edit(dir, "conclave", "Conclave"))
 		}, badgerlog.Options{}, "not the identity of a data directory"},
+		{"one without a watermark", func(dir string) error {
+			return errors.Join(badgerlog.Format(dir, identity), os.Remove(filepath.Join(dir, "watermark")))
+		}, badgerlog.Options{}, "the watermark file is missing; replace this member"},
+		{"one with both slots of the watermark lost", func(dir string) error {
+			return errors.Join(badgerlog.Format(dir, identity), os.Truncate(filepath.Join(dir, "watermark"), 100))
+		}, badgerlog.Options{}, "slot 1: the data on disk is damaged: wrong checksum; replace this member"},
+		{"one with another member's watermark", func(dir string) error {
+			other := filepath.Join(dir, "..", "other")
+			err := errors.Join(badgerlog.Format(dir, identity),
+				badgerlog.Format(other, badgerlog.Identity{Member: 8, ClusterID: "cluster", Name: "node-1"}))
+			data, readErr := os.ReadFile(filepath.Join(other, "watermark"))
+			return errors.Join(err, readErr, os.WriteFile(filepath.Join(dir, "watermark"), data, 0o600))
+		}, badgerlog.Options{}, "belongs to member 0000000000000008"},
 		{"one that can't be written to", func(dir string) error {
 			return errors.Join(badgerlog.Format(dir, identity),
 				os.Remove(filepath.Join(dir, "LOCK")), os.Mkdir(filepath.Join(dir, "LOCK"), 0o700))
@@ -131,6 +144,9 @@ func TestDirectoriesThatCannotBeFormatted(t *testing.T) {
 	// What an interrupted Format leaves is no obstacle.
 	torn := t.TempDir()
 	if err := os.WriteFile(filepath.Join(torn, "identity.tmp"), []byte("concl"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(torn, "watermark"), []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := badgerlog.Format(torn, identity); err != nil {

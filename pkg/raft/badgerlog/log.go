@@ -21,9 +21,10 @@ type Log struct {
 	options  Options
 	failure  *failure
 	lock     *os.File
+	mark     *watermarkFile
+	db       *badger.DB
 	// boot is the number of this start.
 	boot uint64
-	db   *badger.DB
 	// state is what was found at open.
 	state raft.State
 
@@ -33,7 +34,9 @@ type Log struct {
 	closed    bool
 	closing   chan struct{}
 	closeOnce sync.Once
-	closeErr  error
+	// background counts the goroutines that end when closing is closed.
+	background sync.WaitGroup
+	closeErr   error
 
 	// mu serializes what changes Badger; it guards the fields below.
 	mu     sync.Mutex
@@ -43,6 +46,11 @@ type Log struct {
 	chain  *chainer
 	// installs counts the logs that Save replaced by a snapshot.
 	installs uint64
+	// faulty tells that the log ends before the watermark, which is frozen
+	// until the log has caught up with it.
+	faulty bool
+	// promised is the end of the log as the head record tells it at open.
+	promised position
 
 	// view and dead are replaced while mu is held, after the batch is durable;
 	// dead is the number of entries in graves.
@@ -96,12 +104,18 @@ const closeAfterFailure = 5 * time.Second
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.closing)
+		l.background.Wait()
 		l.gate.Lock()
 		defer l.gate.Unlock()
 		l.closed = true
 		err := l.closeBadger()
 		if failed := l.failure.get(); failed != nil {
 			err = failed
+		} else if err == nil {
+			err = l.mark.sync()
+		}
+		if closeErr := l.mark.close(); err == nil {
+			err = closeErr
 		}
 		if unlockErr := l.lock.Close(); err == nil {
 			err = unlockErr

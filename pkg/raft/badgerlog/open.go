@@ -3,13 +3,13 @@ package badgerlog
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/y"
-
-	"github.com/conclave-dev/conclave/pkg/raft"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -18,9 +18,11 @@ const (
 )
 
 // Open opens the log in a directory that Format has made. It reads and verifies
-// the whole log, so its time grows with the log's length. The error says which
-// directory is meant and what can be done; it is ErrNotFormatted for an empty
-// directory and wraps ErrDamaged when the member must be replaced.
+// the whole log, so its time grows with the log's length. A log that lost what
+// was saved opens as that of a faulty member, as State says; one of which
+// nothing can be used is set aside first. The error says which directory is
+// meant and what can be done; it is ErrNotFormatted for an empty directory and
+// wraps ErrDamaged when the member must be replaced.
 func Open(dir string, options Options) (*Log, error) {
 	return open(dir, options, badgerOptions)
 }
@@ -66,16 +68,45 @@ func open(dir string, options Options, badgerOptions func(string, badger.Logger)
 	return l, nil
 }
 
-// start opens Badger and reads everything.
-func (l *Log) start(badgerOptions func(string, badger.Logger) badger.Options) error {
-	for _, name := range []string{logDirectory, snapshotDirectory} {
-		if err := makeDirectory(filepath.Join(l.dir, name)); err != nil {
-			return err
+// start opens the watermark and the log, and sets the log aside when nothing of
+// it can be used.
+func (l *Log) start(badgerOptions func(string, badger.Logger) badger.Options) (err error) {
+	if err := makeDirectory(filepath.Join(l.dir, snapshotDirectory)); err != nil {
+		return err
+	}
+	var warning error
+	if l.mark, warning, err = openWatermark(l.dir, l.identity); err != nil {
+		return err
+	}
+	if warning != nil {
+		l.options.Logger.Error("one slot of the watermark can't be used; the other one takes its place", "error", warning)
+	}
+	err = l.openBadger(badgerOptions)
+	if errors.Is(err, ErrDamaged) {
+		if err = l.setAside(err); err == nil {
+			err = l.openBadger(badgerOptions)
 		}
 	}
+	if err != nil {
+		return errors.Join(err, l.mark.close())
+	}
+	l.background.Go(l.keepWatermark)
+	return nil
+}
+
+// openBadger opens Badger and reads everything. An ErrDamaged means that nothing
+// of the log can be used; what ails the machine is another error.
+func (l *Log) openBadger(badgerOptions func(string, badger.Logger) badger.Options) error {
+	dir := filepath.Join(l.dir, logDirectory)
+	if err := makeDirectory(dir); err != nil {
+		return err
+	}
+	if err := withoutManifest(dir); err != nil {
+		return err
+	}
 	logger := badgerLogger{logger: l.options.Logger, failure: l.failure}
-	db, err := badger.Open(badgerOptions(filepath.Join(l.dir, logDirectory), logger))
-	if err != nil && strings.Contains(err.Error(), y.ErrChecksumMismatch.Error()) {
+	db, err := openOrPanic(badgerOptions(dir, logger))
+	if err != nil && !ofMachine(err) {
 		return damaged("badger: %v", err)
 	}
 	if err != nil {
@@ -92,157 +123,48 @@ func (l *Log) start(badgerOptions func(string, badger.Logger) badger.Options) er
 		err = l.failure.arm(l.options.OnFailure)
 	}
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, l.closeBadger())
 	}
 	return nil
 }
 
-// load reads the records and the files, and verifies them against each other.
-func (l *Log) load() error {
-	err := l.db.View(func(txn *badger.Txn) error {
-		found, err := l.readBounds(txn)
-		if err != nil || !found {
-			return err
+// openOrPanic opens Badger, which trusts some of what it reads: a panic means
+// that the files hold what it never wrote.
+func openOrPanic(options badger.Options) (db *badger.DB, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
 		}
-		return l.scan(txn)
+	}()
+	return badger.Open(options)
+}
+
+// withoutManifest refuses a directory whose manifest is gone: Badger would take
+// it for a new one and remove its tables.
+func withoutManifest(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, badger.ManifestFilename)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, pattern := range []string{"*.sst", "*.mem"} {
+		// The pattern is sound, so there is no error.
+		if names, _ := filepath.Glob(filepath.Join(dir, pattern)); len(names) > 0 {
+			return damaged("badger: there is %s but no manifest", filepath.Base(names[0]))
+		}
+	}
+	return nil
+}
+
+// machineErrors are failures of the machine, or of how it is set up. They say
+// nothing about what lies on the disk.
+var machineErrors = []error{
+	unix.EACCES, unix.EPERM, unix.EROFS, unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE,
+	unix.ENOMEM, unix.EAGAIN, unix.EIO, errors.New("Cannot acquire directory lock"),
+}
+
+// ofMachine tells whether an error of Badger is one of them. Badger passes on
+// the text of an error, not the error itself.
+func ofMachine(err error) bool {
+	return slices.ContainsFunc(machineErrors, func(known error) bool {
+		return strings.Contains(err.Error(), known.Error())
 	})
-	if err != nil {
-		return err
-	}
-	if l.view.Load() == nil {
-		l.publish(&view{terms: []raft.TermRun{{}}})
-	}
-	if err := l.loadSnapshots(); err != nil {
-		return err
-	}
-	v := l.view.Load()
-	l.state.HardState = l.head.hard
-	l.state.Snapshot = l.base.newest()
-	l.state.Base, l.state.Last, l.state.Terms = v.base, v.last, v.terms
-	return nil
-}
-
-// readBounds reads the head and the base. There are none in a log that was
-// never written to, which holds no other record either.
-func (l *Log) readBounds(txn *badger.Txn) (found bool, err error) {
-	value, err := readRecord(txn, headKey)
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		it := txn.NewIterator(badger.IteratorOptions{})
-		defer it.Close()
-		if it.Rewind(); it.Valid() {
-			return false, damaged("there are records but no head record")
-		}
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if l.head, err = decodeHead(value); err != nil {
-		return false, err
-	}
-	value, err = readRecord(txn, baseKey)
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return true, nil // The log was never compacted.
-	}
-	if err != nil {
-		return false, err
-	}
-	l.base, err = decodeBase(value)
-	return true, err
-}
-
-func readRecord(txn *badger.Txn, key []byte) ([]byte, error) {
-	item, err := txn.Get(key)
-	if err != nil {
-		return nil, err
-	}
-	return item.ValueCopy(nil)
-}
-
-// scan reads every entry from first to last and verifies it: checksum, index,
-// chain hash, and that terms never fall. What lies outside is dead; only its
-// keys are looked at.
-func (l *Log) scan(txn *badger.Txn) error {
-	at := l.base.at
-	s := scanner{log: l, next: at.Index + 1, chain: at.ChainHash}
-	s.view = view{base: at.Index, last: at.Index, snapshots: l.base.snapshots,
-		terms: []raft.TermRun{{Term: at.Term, First: at.Index}}}
-	if at.Index > 0 {
-		l.state.Memberships = []raft.MembershipAt{{Index: at.MembershipIndex, Membership: at.Membership}}
-	}
-	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{entryKeyPrefix}})
-	defer it.Close()
-	for it.Rewind(); it.Valid(); it.Next() {
-		if err := s.add(it.Item()); err != nil {
-			return err
-		}
-	}
-	// Badger's iterator ends early, without an error, where it can't read.
-	if s.next != l.head.last+1 {
-		return damaged("entry %d is missing; the log should end with entry %d", s.next, l.head.last)
-	}
-	if s.chain != l.head.chain {
-		return damaged("the log up to entry %d is not the one that was written: its chain hash differs", l.head.last)
-	}
-	l.publish(&s.view)
-	return nil
-}
-
-// scanner is where scan stands.
-type scanner struct {
-	log    *Log
-	reader entryReader
-	// next is the index that must come next, chain the hash of the log before.
-	next  raft.Index
-	chain uint64
-	view  view
-}
-
-func (s *scanner) add(item *badger.Item) error {
-	i, part, ok := parseEntryKey(item.Key())
-	if !ok {
-		return damaged("there is a record with the unknown key %x", item.Key())
-	}
-	graves := s.log.graves
-	if i <= s.log.base.at.Index || i > s.log.head.last {
-		if part == 0 {
-			graves.bury(i, i)
-		} else {
-			graves.parts[i] = max(part+1, graves.parts[i])
-		}
-		return nil
-	}
-	if i != s.next {
-		return damaged("entry %d is missing: the next record is of entry %d", s.next, i)
-	}
-	var complete bool
-	err := item.Value(func(value []byte) (err error) {
-		complete, err = s.reader.add(i, part, value)
-		return err
-	})
-	if err != nil || !complete {
-		return err
-	}
-	return s.entry()
-}
-
-// entry takes a complete entry.
-func (s *scanner) entry() error {
-	e := s.reader.entry
-	if s.reader.chain != s.chain {
-		return damaged("entry %d follows another log: the chain hash before it differs", e.Index)
-	}
-	if term := s.view.term(s.view.last); e.Term < term {
-		return damaged("entry %d of term %d follows one of term %d", e.Index, e.Term, term)
-	}
-	if s.reader.parts > 1 {
-		s.log.graves.parts[e.Index] = s.reader.parts
-	}
-	if e.Membership != nil {
-		s.log.state.Memberships = append(s.log.state.Memberships, raft.MembershipAt{Index: e.Index, Membership: *e.Membership})
-	}
-	s.chain = s.log.chain.extend(s.chain, &e, s.reader.data)
-	s.view = *s.view.appended(s.view.last, []raft.Entry{e})
-	s.next++
-	return nil
 }

@@ -24,6 +24,9 @@ type Options struct {
 	// OnSave is called after each Save that reached the disk, by the goroutine
 	// that saved. It must return at once.
 	OnSave func(SaveReport)
+
+	// watermarkTicks, in tests, tell when the watermark is to be synced.
+	watermarkTicks <-chan time.Time
 }
 
 // SaveReport tells what one Save cost.

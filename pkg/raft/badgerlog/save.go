@@ -9,8 +9,8 @@ import (
 )
 
 // Save makes one write durable: entries, truncation and hard state in one
-// synced transaction. A write that needs no disk costs none. The first error
-// is final and comes back from every later call.
+// synced transaction, then the watermark. A write that needs no disk costs none.
+// The first error is final and comes back from every later call.
 func (l *Log) Save(w *raft.Write) error {
 	if err := l.enter(); err != nil {
 		return err
@@ -52,6 +52,9 @@ func (l *Log) append(w *raft.Write) error {
 	if err != nil {
 		return err
 	}
+	if err := l.lowerWatermark(position{index: keep, term: v.term(keep), chain: chain}); err != nil {
+		return err
+	}
 	b := l.newBatch()
 	defer b.txn.Discard()
 	report, chain, err := l.addEntries(b, chain, w.Entries)
@@ -60,7 +63,7 @@ func (l *Log) append(w *raft.Write) error {
 	}
 	next := v.appended(keep, w.Entries)
 	l.graves.bury(next.last+1, v.last)
-	l.head = head{hard: w.HardState, last: next.last, chain: chain}
+	l.head = head{hard: w.HardState, end: position{index: next.last, term: next.term(next.last), chain: chain}}
 	if err := b.set(headKey, l.head.encode()); err != nil {
 		return err
 	}
@@ -68,6 +71,9 @@ func (l *Log) append(w *raft.Write) error {
 		return err
 	}
 	if report.Sync, err = l.commit(b); err != nil {
+		return err
+	}
+	if err := l.raiseWatermark(); err != nil {
 		return err
 	}
 	l.publish(next)
@@ -140,8 +146,8 @@ func (l *Log) addEntries(b *batch, chain uint64, entries []raft.Entry) (SaveRepo
 // entry's record holds the hash before it.
 func (l *Log) chainAt(i raft.Index) (uint64, error) {
 	switch i {
-	case l.head.last:
-		return l.head.chain, nil
+	case l.head.end.index:
+		return l.head.end.chain, nil
 	case l.base.at.Index:
 		return l.base.at.ChainHash, nil
 	}

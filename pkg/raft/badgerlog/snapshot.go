@@ -147,11 +147,19 @@ func (l *Log) install(w *raft.Write) error {
 	if err := moveFile(received, l.snapshotPath(meta, snapshotSuffix)); err != nil {
 		return err
 	}
+	next := base{at: meta, snapshots: []raft.SnapshotMeta{meta}}
+	if meta.Index < l.head.end.index {
+		// A crash must find the watermark in both logs, the old and the new.
+		if err := l.lowerWatermark(l.base.position()); err != nil {
+			return err
+		}
+	}
 	l.installs++
-	l.graves.bury(l.base.at.Index+1, l.head.last)
-	return l.rebase(
-		base{at: meta, snapshots: []raft.SnapshotMeta{meta}},
-		head{hard: w.HardState, last: meta.Index, chain: meta.ChainHash})
+	l.graves.bury(l.base.at.Index+1, l.head.end.index)
+	if err := l.rebase(next, head{hard: w.HardState, end: next.position()}); err != nil {
+		return err
+	}
+	return l.raiseWatermark()
 }
 
 // rebase moves the base and the head in one batch, then removes the snapshot
@@ -176,7 +184,7 @@ func (l *Log) rebase(next base, h head) error {
 		return err
 	}
 	l.base, l.head = next, h
-	l.publish(l.view.Load().rebased(next, h.last))
+	l.publish(l.view.Load().rebased(next, h.end.index))
 	l.removeSnapshots(snapshotSuffix)
 	return nil
 }

@@ -98,14 +98,13 @@ func TestASnapshotOfAnotherClusterIsRefused(t *testing.T) {
 	if err := badgerlog.Format(other, badgerlog.Identity{Member: 8, ClusterID: "other", Name: "node-1"}); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(other, "identity"))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "identity"), text, 0o600)
+	for _, name := range []string{"identity", "watermark"} {
+		data, err := os.ReadFile(filepath.Join(other, name))
+		if err := errors.Join(err, os.WriteFile(filepath.Join(dir, name), data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = badgerlog.Open(dir, badgerlog.Options{Logger: quiet()})
+	_, err := badgerlog.Open(dir, badgerlog.Options{Logger: quiet()})
 	if err == nil || !strings.Contains(err.Error(), `belongs to cluster "cluster", not "other"`) {
 		t.Fatalf("opening gave %v", err)
 	}

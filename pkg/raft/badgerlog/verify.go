@@ -76,11 +76,11 @@ func (l *Log) verifyLog(ctx context.Context, txn *badger.Txn, v *Verification) e
 	if err != nil && !errors.Is(err, badger.ErrKeyNotFound) {
 		return err
 	}
-	v.First, v.Last = b.at.Index+1, h.last
+	v.First, v.Last = b.at.Index+1, h.end.index
 	c := checker{next: v.First, term: b.at.Term, chain: b.at.ChainHash, chainer: newChainer()}
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{entryKeyPrefix}})
 	defer it.Close()
-	for it.Seek(entryKey(c.next, 0)); c.next <= h.last && it.Valid(); it.Next() {
+	for it.Seek(entryKey(c.next, 0)); c.next <= h.end.index && it.Valid(); it.Next() {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -90,10 +90,10 @@ func (l *Log) verifyLog(ctx context.Context, txn *badger.Txn, v *Verification) e
 	}
 	v.Bytes = c.bytes
 	switch {
-	case c.next != h.last+1:
-		return damaged("entry %d is missing; the log should end with entry %d", c.next, h.last)
-	case c.chain != h.chain:
-		return damaged("the log up to entry %d is not the one that was written: its chain hash differs", h.last)
+	case c.next != h.end.index+1:
+		return damaged("entry %d is missing; the log should end with entry %d", c.next, h.end.index)
+	case c.chain != h.end.chain:
+		return damaged("the log up to entry %d is not the one that was written: its chain hash differs", h.end.index)
 	}
 	return nil
 }

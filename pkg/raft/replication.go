@@ -26,6 +26,8 @@ func (r *Raft) appendToLog(entries ...Entry) {
 		r.memberships = append(r.memberships, MembershipAt{Index: e.Index, Membership: *e.Membership})
 		if r.role == Leader {
 			r.trackMembers()
+			// Reads may have waited for a voter that has gone.
+			r.confirmReads()
 		}
 	}
 }
@@ -178,12 +180,13 @@ func (r *Raft) SnapshotSent(to MemberID, ok bool) {
 	p.waiting = true
 }
 
-// announceCommits tells followers that have everything else of a commit index
-// that they have not heard of, so that they need not wait for a heartbeat.
+// announceCommits tells followers that were sent everything else of a commit index
+// that they have not heard of, so that they need not wait for a heartbeat. The
+// others hear of it with what they still lack.
 func (r *Raft) announceCommits() {
 	for i := range r.followers {
 		p := &r.followers[i]
-		if p.id != r.id && p.state == stateReplicate && p.toldCommit < r.log.committed {
+		if p.id != r.id && p.state == stateReplicate && p.next > r.log.last && p.toldCommit < r.log.committed {
 			r.sendAppend(p)
 		}
 	}
@@ -353,7 +356,9 @@ func (r *Raft) handleAcknowledgement(p *progress, m *Message) {
 	if p.match > before {
 		r.advanceCommit()
 	}
-	if r.role != Leader {
+	// A commit may have ended this reign, or changed the members and with them
+	// what is known of each.
+	if p = r.follower(m.From); p == nil {
 		return
 	}
 	r.sendAppends(p)

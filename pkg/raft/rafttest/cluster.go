@@ -26,7 +26,9 @@ type Cluster struct {
 	holds []hold
 	held  []raft.Message
 	// quiet kinds travel without being written about.
-	quiet  map[raft.MessageKind]bool
+	quiet map[raft.MessageKind]bool
+	// mute leaves everything out of the story.
+	mute   bool
 	millis int
 	// limits are those of every node's configuration.
 	limits raft.Config
@@ -72,15 +74,20 @@ type waiter struct {
 	term   raft.Term
 }
 
-// dice is a random source whose next results can be set.
+// dice is a random source whose next results can be set, and those after them.
 type dice struct {
 	fixed []int
-	rest  *rand.Rand
+	// then, unless nil, is every result once there is no fixed one.
+	then *int
+	rest *rand.Rand
 }
 
 // IntN returns the next fixed result, or a random one.
 func (d *dice) IntN(n int) int {
 	if len(d.fixed) == 0 {
+		if d.then != nil {
+			return min(*d.then, n-1)
+		}
 		return d.rest.IntN(n)
 	}
 	v := d.fixed[0]
@@ -179,7 +186,9 @@ func (c *Cluster) nameOf(id raft.MemberID) string {
 
 // say writes one event with its virtual time.
 func (c *Cluster) say(format string, args ...any) {
-	fmt.Fprintf(c.Out, "%5d ms  %s\n", c.millis, fmt.Sprintf(format, args...))
+	if !c.mute {
+		fmt.Fprintf(c.Out, "%5d ms  %s\n", c.millis, fmt.Sprintf(format, args...))
+	}
 }
 
 // Tick lets one tick pass on every running node, or on those named.
@@ -285,7 +294,7 @@ func (c *Cluster) applyEntry(n *node, e *raft.Entry) {
 	n.apply(e)
 	switch e.Kind {
 	case raft.EntryCommand:
-		c.say("%s commits and applies entry %d: %s", n.name, e.Index, e.Data)
+		c.say("%s commits and applies entry %d: %s", n.name, e.Index, commandText(e.Data))
 	case raft.EntryNoOp:
 		c.say("%s commits entry %d, which opened term %d", n.name, e.Index, e.Term)
 	case raft.EntryMembership:

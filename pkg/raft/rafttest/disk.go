@@ -32,10 +32,10 @@ func (d *disk) save(w *raft.Write) {
 	d.entries = append(d.entries, w.Entries...)
 }
 
-// take keeps a snapshot of the node's own state and compacts the log behind it.
-func (d *disk) take(meta raft.SnapshotMeta, value string) {
-	d.entries = slices.Clone(d.entries[meta.Index-d.base.Index:])
-	d.base, d.snapshot, d.value = meta, meta, value
+// take keeps a snapshot of the node's own state and compacts the log up to base.
+func (d *disk) take(meta, base raft.SnapshotMeta, value string) {
+	d.entries = slices.Clone(d.entries[base.Index-d.base.Index:])
+	d.base, d.snapshot, d.value = base, meta, value
 }
 
 func (d *disk) last() raft.Index { return d.base.Index + raft.Index(len(d.entries)) }

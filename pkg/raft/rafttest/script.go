@@ -24,13 +24,15 @@ import (
 //	                             later, all stopped; for limits see limitNames
 //	timeouts A=(150,220) B=150   the next election timeouts, in milliseconds
 //	start [A ...]                start these nodes, or all
-//	elect B                      let B become leader without telling how
+//	elect B [A=150 ...]          let B become leader without telling how; the
+//	                             others then wait for it that long
 //	run 300ms [A ...]            let time pass; messages arrive at once
 //	tick 50ms [A ...]            let time pass; nothing is processed
 //	process [A ...]              let these nodes, or all, act once
 //	deliver                      hand over what is under way
 //	settle                       process and deliver until all is quiet
-//	quiet heartbeats|replies|all leave these out of the story
+//	quiet heartbeats|replies|messages|all
+//	                             leave these out of the story
 //	loud                         tell everything again
 //
 // Requests
@@ -41,7 +43,8 @@ import (
 //	add A D                      the operator asks A to let D learn
 //	promote A D | remove A D     the operator asks A to change the voters
 //	transfer A [B]               the operator asks A to hand over
-//	snapshot A                   a node takes one, and compacts its log
+//	snapshot A [N]               a node takes one, and compacts its log up to the
+//	                             last N entries
 //
 // Faults
 //
@@ -49,6 +52,8 @@ import (
 //	disk A slow|fast             a slow one keeps Writes back
 //	finish A [N]                 it finishes the oldest N, or all
 //	wipe A                       the disk is empty, under the old ID
+//	log A 1 1 2*100 [term=3]     a disk that holds entries of these terms from
+//	                             index 2 on, in the last of these terms or a later
 //	pause A | resume A           no time passes there, messages wait
 //	partition A,B C,D,E          cut the network into groups
 //	cut A B | mend A B           cut, and mend, one direction
@@ -114,9 +119,9 @@ var scriptCommands = map[string]command{
 	"settle":   {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { return c.Settle() }},
 	"run":      {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.pass(args, true) }},
 	"tick":     {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.pass(args, false) }},
-	"elect":    {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.elect(args[0]) }},
+	"elect":    {1, func(c *Cluster, d *datadriven.TestData, args []string) error { return c.elect(d, args[0]) }},
 	"quiet":    {1, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.hush(args[0]) }},
-	"loud":     {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { clear(c.quiet); return nil }},
+	"loud":     {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { clear(c.quiet); c.mute = false; return nil }},
 	"state":    {0, func(c *Cluster, _ *datadriven.TestData, _ []string) error { return c.writeState() }},
 	"expect":   {0, func(c *Cluster, d *datadriven.TestData, _ []string) error { return c.expect(d.Input) }},
 	"followers": {1, on(func(c *Cluster, n *node, _ []string) error {
@@ -141,6 +146,7 @@ var scriptCommands = map[string]command{
 	"disk":      {2, func(c *Cluster, _ *datadriven.TestData, args []string) error { return c.setDisk(args[0], args[1]) }},
 	"finish":    {1, on((*Cluster).finish)},
 	"wipe":      {1, on((*Cluster).wipe)},
+	"log":       {2, (*Cluster).writeLog},
 	"pause":     {1, on(func(c *Cluster, n *node, _ []string) error { return c.setPaused(n, true) })},
 	"resume":    {1, on(func(c *Cluster, n *node, _ []string) error { return c.setPaused(n, false) })},
 	"partition": {1, func(c *Cluster, d *datadriven.TestData, _ []string) error { return c.partition(d) }},
@@ -267,14 +273,24 @@ func (c *Cluster) setTimeouts(d *datadriven.TestData) error {
 		}
 		n.random.fixed = nil
 		for _, v := range a.Vals {
-			millis, err := strconv.Atoi(v)
-			if err != nil || millis < 150 || millis > 300 || millis%TickMillis != 0 {
-				return fmt.Errorf("timeout %q of %s is not a multiple of %d in 150 to 300", v, a.Key, TickMillis)
+			draw, err := timeoutDraw(v)
+			if err != nil {
+				return fmt.Errorf("%s: %w", a.Key, err)
 			}
-			n.random.fixed = append(n.random.fixed, (millis-150)/TickMillis)
+			n.random.fixed = append(n.random.fixed, draw)
 		}
 	}
 	return nil
+}
+
+// timeoutDraw returns the result of the dice that makes an election timeout of so
+// many milliseconds.
+func timeoutDraw(text string) (int, error) {
+	millis, err := strconv.Atoi(text)
+	if err != nil || millis < 150 || millis > 300 || millis%TickMillis != 0 {
+		return 0, fmt.Errorf("timeout %q is not a multiple of %d in 150 to 300", text, TickMillis)
+	}
+	return (millis - 150) / TickMillis, nil
 }
 
 // pass lets time pass, on the named nodes or on all; with settle, everything
@@ -298,10 +314,21 @@ func (c *Cluster) pass(args []string, settle bool) error {
 
 // elect lets time pass, untold, until a node leads: its timeouts are the
 // shortest and the others' the longest.
-func (c *Cluster) elect(name string) error {
+func (c *Cluster) elect(d *datadriven.TestData, name string) error {
 	out := c.Out
 	c.Out = io.Discard
 	defer func() { c.Out = out }()
+	for _, a := range d.CmdArgs[1:] {
+		n, err := c.node(a.Key)
+		if err != nil {
+			return err
+		}
+		draw, err := timeoutDraw(a.Vals[0])
+		if err != nil {
+			return err
+		}
+		n.random.then = &draw
+	}
 	for _, n := range c.nodes {
 		n.random.fixed = []int{15, 15, 15}
 		if n.name == name {
@@ -324,7 +351,7 @@ func (c *Cluster) elect(name string) error {
 		}
 		if s := leader.core.Status(); s.Role == raft.Leader && s.Committed == s.Last {
 			for _, n := range c.nodes {
-				n.random.fixed = nil
+				n.random.fixed, n.random.then = nil, nil
 			}
 			fmt.Fprintf(out, "%5d ms  %s leads term %d\n", c.millis, name, s.Term)
 			return nil

@@ -50,6 +50,47 @@ func (c *Cluster) wipe(n *node, _ []string) error {
 	return nil
 }
 
+// writeLog puts a log on the disk of a node that is down. Entries of the same index
+// and term are the same on every node.
+func (c *Cluster) writeLog(d *datadriven.TestData, args []string) error {
+	n, err := c.node(args[0])
+	if err != nil {
+		return err
+	}
+	if n.core != nil {
+		return fmt.Errorf("%s runs", n.name)
+	}
+	n.disk.entries = n.disk.entries[:1]
+	for _, arg := range args[1:] {
+		text, times, _ := strings.Cut(arg, "*")
+		term, err := strconv.Atoi(text)
+		count := 1
+		if err == nil && times != "" {
+			count, err = strconv.Atoi(times)
+		}
+		last := n.disk.entries[len(n.disk.entries)-1]
+		if err != nil || raft.Term(term) < last.Term || term < 1 || count < 1 || count > 1_000_000 {
+			return fmt.Errorf("%q after term %d", arg, last.Term)
+		}
+		for i := range count {
+			n.disk.entries = append(n.disk.entries, raft.Entry{
+				Index: last.Index + 1 + raft.Index(i), Term: raft.Term(term), Kind: raft.EntryCommand, Data: []byte("-"),
+			})
+		}
+		n.disk.hardState.Term = raft.Term(term)
+	}
+	for _, a := range d.CmdArgs {
+		if a.Key == "term" {
+			term, err := strconv.Atoi(a.Vals[0])
+			if err != nil || raft.Term(term) < n.disk.hardState.Term {
+				return fmt.Errorf("term %q", a.Vals[0])
+			}
+			n.disk.hardState.Term = raft.Term(term)
+		}
+	}
+	return nil
+}
+
 // setPaused stops a node as SIGSTOP does: messages to it wait.
 func (c *Cluster) setPaused(n *node, paused bool) error {
 	if n.core == nil {

@@ -97,17 +97,23 @@ func (c *Cluster) transfer(n *node, args []string) error {
 	return nil
 }
 
-// snapshot lets a node write its state down and compact its log up to it.
-func (c *Cluster) snapshot(n *node, _ []string) error {
+// snapshot lets a node write its state down and compact its log up to it, save for
+// some entries before it.
+func (c *Cluster) snapshot(n *node, args []string) error {
 	if n.core == nil {
 		return fmt.Errorf("%s does not run", n.name)
+	}
+	keep, err := strconv.Atoi(word(args, 0, "0"))
+	if err != nil || keep < 0 || raft.Index(keep) > n.applied-n.disk.base.Index {
+		return fmt.Errorf("%q entries of %d", word(args, 0, "0"), n.applied-n.disk.base.Index)
 	}
 	if n.core.Durable() < n.applied {
 		return fmt.Errorf("%s has only %d entries on disk and applied %d", n.name, n.core.Durable(), n.applied)
 	}
-	meta := n.core.SnapshotMeta(n.applied)
-	n.disk.take(meta, n.value)
-	n.core.SnapshotSaved(meta, meta.Index)
-	c.say("%s takes a snapshot at %s with %s, and compacts its log", n.name, at(meta.Index, meta.Term), membershipText(&meta.Membership))
+	meta, base := n.core.SnapshotMeta(n.applied), n.core.SnapshotMeta(n.applied-raft.Index(keep))
+	n.disk.take(meta, base, n.value)
+	n.core.SnapshotSaved(meta, base.Index)
+	c.say("%s takes a snapshot at %s with %s, and compacts its log up to %d",
+		n.name, at(meta.Index, meta.Term), membershipText(&meta.Membership), base.Index)
 	return nil
 }

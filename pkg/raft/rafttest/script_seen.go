@@ -16,10 +16,12 @@ func (c *Cluster) hush(what string) error {
 		c.quiet[raft.KindHeartbeat], c.quiet[raft.KindHeartbeatReply] = true, true
 	case "replies":
 		c.quiet[raft.KindAppendEntriesReply] = true
-	case "all":
+	case "messages":
 		for _, kind := range kindNames {
 			c.quiet[kind] = true
 		}
+	case "all":
+		c.mute = true
 	default:
 		return fmt.Errorf("unknown word %q", what)
 	}
@@ -45,7 +47,7 @@ func (c *Cluster) writeState() error {
 			return err
 		}
 		fmt.Fprintf(c.Out, "%s  %-12s term %d  vote %-6s  leader %-6s  committed %d  value %s  log [%s]\n",
-			n.name, s.Role, s.Term, c.nameOf(s.Vote), c.nameOf(s.Leader), s.Committed, value, strings.Join(entries, ", "))
+			n.name, s.Role, s.Term, c.nameOf(s.Vote), c.nameOf(s.Leader), s.Committed, value, listText(entries))
 	}
 	return nil
 }
@@ -88,7 +90,7 @@ func (c *Cluster) expect(input string) error {
 			return fmt.Errorf("%q: %w", line, err)
 		}
 		if !ok {
-			return fmt.Errorf("%q is not true: %s", line, seen)
+			return fmt.Errorf("%q is not true: %s\n%s", line, seen, c.told)
 		}
 	}
 	c.told = nil

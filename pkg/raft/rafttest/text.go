@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
@@ -40,9 +41,9 @@ func messageText(m *raft.Message) string {
 	case raft.KindPropose:
 		var commands []string
 		for _, p := range m.Proposals {
-			commands = append(commands, string(p.Data))
+			commands = append(commands, commandText(p.Data))
 		}
-		return "forwards " + strings.Join(commands, ", ")
+		return "forwards " + listText(commands)
 	case raft.KindProposeReply:
 		var results []string
 		for _, r := range m.Results {
@@ -85,6 +86,16 @@ func entriesText(entries []raft.Entry) string {
 	for i := range entries {
 		parts = append(parts, entryText(&entries[i]))
 	}
+	return listText(parts)
+}
+
+// listText joins texts; of a long list it gives the ends.
+func listText(parts []string) string {
+	const longest, ends = 12, 3
+	if len(parts) > longest {
+		gap := fmt.Sprintf("%d more", len(parts)-2*ends)
+		parts = slices.Concat(parts[:ends], []string{gap}, parts[len(parts)-ends:])
+	}
 	return strings.Join(parts, ", ")
 }
 
@@ -95,8 +106,17 @@ func entryText(e *raft.Entry) string {
 	case raft.EntryMembership:
 		return at(e.Index, e.Term) + " " + membershipText(e.Membership)
 	default:
-		return at(e.Index, e.Term) + " " + string(e.Data)
+		return at(e.Index, e.Term) + " " + commandText(e.Data)
 	}
+}
+
+// commandText writes a command, of a long one the length.
+func commandText(data []byte) string {
+	const longest = 24
+	if len(data) > longest {
+		return fmt.Sprintf("(%d bytes)", len(data))
+	}
+	return string(data)
 }
 
 // membershipText writes a configuration as {A B C}, a joint one with both its

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/pkg/client"
 )
 
@@ -16,12 +17,25 @@ const (
 	exitNotFound = 3
 	exitChanged  = 4
 	exitUnknown  = 5
+	exitDamaged  = 6
 )
 
 // exitStatus returns the status for the error of a command that asked a cluster.
 func exitStatus(err error) int {
 	var failure *client.Error
+	var problem *admin.Problem
+	var member *memberError
+	var differ *differError
+	var unknown *unknownError
 	switch {
+	case errors.As(err, &differ), errors.As(err, &problem) && problem.Code == "damaged":
+		return exitDamaged
+	case errors.As(err, &unknown), problem != nil && problem.Outcome == admin.OutcomeUnknown:
+		return exitUnknown
+	case errors.As(err, &member) && member.missing, problem != nil && problem.Code == "not_member":
+		return exitNotFound
+	case problem != nil && problem.Code == admin.CodeMembershipChanged:
+		return exitChanged
 	case errors.Is(err, client.ErrNotFound):
 		return exitNotFound
 	case errors.Is(err, client.ErrChanged):
@@ -37,7 +51,7 @@ func exitStatus(err error) int {
 func (s *session) advice(err error) string {
 	var failure *client.Error
 	if !errors.As(err, &failure) {
-		return ""
+		return s.membersAdvice(err)
 	}
 	switch {
 	case errors.Is(err, client.ErrNotFound):
@@ -59,4 +73,36 @@ func (s *session) advice(err error) string {
 		return "Try again in a moment."
 	}
 	return ""
+}
+
+// membersAdvice is advice for the commands about members.
+func (s *session) membersAdvice(err error) string {
+	var problem *admin.Problem
+	var elsewhere *elsewhereError
+	var member *memberError
+	var differ *differError
+	var unknown *unknownError
+	list := s.spokenName() + " members list"
+	switch {
+	case errors.As(err, &differ):
+		return "Keep the data of all nodes, stop those that are in the minority, and report it: equal logs must give equal states."
+	case errors.As(err, &unknown), errors.As(err, &problem) && problem.Outcome == admin.OutcomeUnknown:
+		return "It may have been done, or may yet be. Look before you try again: " + list
+	case errors.As(err, &elsewhere) && elsewhere.leader != "":
+		return fmt.Sprintf("Name the operations port of %s too: --ops URL,URL. Its address is in: %s", elsewhere.leader, list)
+	case errors.As(err, &elsewhere):
+		return "A majority of the voters must run and reach each other before anything can change."
+	case errors.As(err, &member) && member.missing:
+		return "To see the members: " + list
+	case problem != nil && problem.Code == "unauthorized":
+		return "Is it the token of this cluster? Give another with --token-file or CONCLAVE_ADMIN_TOKEN."
+	case problem != nil && problem.Retryable:
+		return "Try again in a moment."
+	case problem != nil || member != nil:
+		return ""
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("Nobody answered within %v. Wait longer with --timeout, or name other nodes with --ops.", s.timeout)
+	default:
+		return "Do nodes serve operations there? Name others with --ops or CONCLAVE_OPS."
+	}
 }

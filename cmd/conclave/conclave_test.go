@@ -33,9 +33,18 @@ func conclave(t *testing.T, handle http.HandlerFunc, in string, args ...string) 
 	server := httptest.NewServer(handle)
 	defer server.Close()
 	var out, err bytes.Buffer
-	p := program{name: "conclave", endpoint: server.URL, in: strings.NewReader(in), out: &out, err: &err}
+	p := program{name: "conclave", env: environment(server.URL), in: strings.NewReader(in), out: &out, err: &err}
 	status := p.run(t.Context(), args)
 	return outcome{status, out.String(), strings.ReplaceAll(err.String(), server.URL, "ENDPOINT")}
+}
+
+// environment names a server as the cluster's endpoint.
+func environment(url string) func(string) string {
+	return func(name string) string {
+		return map[string]string{
+			"CONCLAVE_ENDPOINT": url, "CONCLAVE_OPS": url, "CONCLAVE_ADMIN_TOKEN": "token-0123456789abcdef",
+		}[name]
+	}
 }
 
 // answer returns a handler that wants one request, as "METHOD URL", and replies
@@ -228,7 +237,7 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe
 func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 	server := httptest.NewServer(answer(t, "GET /v1/kv/pay/k", `{"text":"v"}`))
 	defer server.Close()
-	p := program{name: "conclave", endpoint: server.URL, out: brokenPipe{}, err: io.Discard}
+	p := program{name: "conclave", env: environment(server.URL), out: brokenPipe{}, err: io.Discard}
 	if status := p.run(t.Context(), []string{"get", "pay", "k"}); status != exitFailure {
 		t.Errorf("status %d, want %d", status, exitFailure)
 	}
@@ -237,7 +246,7 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 func TestHelpSpeaksTheNameThatItWasCalledBy(t *testing.T) {
 	for name, want := range map[string]string{"conclave": "conclave [command]", "kubectl-conclave": "kubectl conclave [command]"} {
 		var out bytes.Buffer
-		p := program{name: name, out: &out, err: io.Discard}
+		p := program{name: name, env: environment(""), out: &out, err: io.Discard}
 		if status := p.run(t.Context(), []string{"--help"}); status != exitOK || !strings.Contains(out.String(), want) {
 			t.Errorf("%s --help = %d:\n%s\nwant %q", name, status, out.String(), want)
 		}

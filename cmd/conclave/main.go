@@ -15,11 +15,11 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	p := program{
-		name:     filepath.Base(os.Args[0]),
-		endpoint: os.Getenv("CONCLAVE_ENDPOINT"),
-		in:       os.Stdin,
-		out:      os.Stdout,
-		err:      os.Stderr,
+		name: filepath.Base(os.Args[0]),
+		env:  os.Getenv,
+		in:   os.Stdin,
+		out:  os.Stdout,
+		err:  os.Stderr,
 	}
 	status := p.run(ctx, os.Args[1:])
 	stop()
@@ -30,8 +30,8 @@ func main() {
 type program struct {
 	// name is what it was called as.
 	name string
-	// endpoint is where the cluster is, unless a flag says otherwise.
-	endpoint string
+	// env reads a variable of the environment, empty when it isn't set.
+	env      func(name string) string
 	in       io.Reader
 	out, err io.Writer
 }

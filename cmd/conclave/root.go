@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -17,7 +18,9 @@ const defaultEndpoint = "http://127.0.0.1:8400"
 // session is what the subcommands share: the flags that all of them have.
 type session struct {
 	program
-	timeout time.Duration
+	// endpoint is where the cluster is.
+	endpoint string
+	timeout  time.Duration
 	// connected is set once the command line has been understood and a cluster
 	// is about to be asked.
 	connected bool
@@ -25,10 +28,7 @@ type session struct {
 
 // run carries out one command line and returns the exit status.
 func (p program) run(ctx context.Context, args []string) int {
-	if p.endpoint == "" {
-		p.endpoint = defaultEndpoint
-	}
-	s := &session{program: p}
+	s := &session{program: p, endpoint: cmp.Or(p.env("CONCLAVE_ENDPOINT"), defaultEndpoint)}
 	root := s.command()
 	root.SetArgs(args)
 	root.SetIn(p.in)
@@ -70,7 +70,8 @@ func (s *session) command() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.endpoint, "endpoint", s.endpoint, "client port of a node or service; also from CONCLAVE_ENDPOINT")
 	flags.DurationVar(&s.timeout, "timeout", 10*time.Second, "how long to wait for the whole command")
-	root.AddCommand(s.getCommand(), s.putCommand(), s.deleteCommand(), s.listCommand(), s.statusCommand(), s.versionCommand())
+	root.AddCommand(s.getCommand(), s.putCommand(), s.deleteCommand(), s.listCommand(), s.statusCommand(),
+		s.membersCommand(), s.versionCommand())
 	return root
 }
 

@@ -7,6 +7,8 @@ type Status struct {
 	Name      string `json:"name"`
 	ClusterID string `json:"clusterID"`
 	MemberID  string `json:"memberID"`
+	// Address is host:port at which the node's peers reach it.
+	Address string `json:"address"`
 	// Version is the version of the node's program.
 	Version string `json:"version"`
 	// State tells how far the node has come: Initial, AwaitingAdd, Running,

@@ -85,6 +85,12 @@ func (c *Client) send(ctx context.Context, r request, answer any) error {
 	return decode(response, answer)
 }
 
+// Check tells what is wrong with BaseURL, without asking anybody.
+func (c *Client) Check() error {
+	_, err := c.target("")
+	return err
+}
+
 // target returns the URL of path below BaseURL, which must be nothing but scheme,
 // host and port.
 func (c *Client) target(path string) (string, error) {

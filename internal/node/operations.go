@@ -23,7 +23,7 @@ func (o operations) Status() admin.Status {
 	n := o.node
 	s := admin.Status{
 		Name: n.identity.Name, ClusterID: n.identity.ClusterID, MemberID: n.identity.Member.String(),
-		Version: n.options.Version, State: n.stage(), Members: []admin.Member{},
+		Address: n.self.Address, Version: n.options.Version, State: n.stage(), Members: []admin.Member{},
 	}
 	s.Ready, s.NotReadyReason = o.Ready()
 	running := n.replicator.replica.Load()

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -114,9 +113,8 @@ func (d *disks) useClone() {
 
 // keepOn moves a node's data directory, before its first start.
 func (n *node) keepOn(mount string) {
-	at := slices.Index(n.args, "--data-dir")
 	n.dir = filepath.Join(mount, "data")
-	n.args[at+1] = n.dir
+	n.setFlag("--data-dir", n.dir)
 }
 
 // newClusterOn lays out a cluster with one node on each disk.

@@ -31,8 +31,8 @@ type load struct {
 	// era is a part of the keys' names. A key that no longer gets operations keeps
 	// what it holds, and its history short enough to be judged.
 	era atomic.Int64
-	// avoided, unless nil, is a member that no client uses.
-	avoided atomic.Pointer[node]
+	// used, unless nil, are the members that clients use, and no others.
+	used atomic.Pointer[[]*node]
 
 	stop context.CancelFunc
 	all  sync.WaitGroup
@@ -97,13 +97,15 @@ func (l *load) work(ctx context.Context, client int, life string) {
 	}
 }
 
-// somewhere returns any member that isn't to be avoided.
+// use makes the clients use these members only.
+func (l *load) use(nodes []*node) { l.used.Store(&nodes) }
+
+// somewhere returns any member that the clients use.
 func (l *load) somewhere() *node {
-	for avoided := l.avoided.Load(); ; {
-		if n := l.cluster.random(); n != avoided {
-			return n
-		}
+	if used := l.used.Load(); used != nil {
+		return (*used)[rand.N(len(*used))]
 	}
+	return l.cluster.random()
 }
 
 // choose returns what to do next with a key of which last was seen.

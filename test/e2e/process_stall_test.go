@@ -43,9 +43,9 @@ func TestStalledDisksStopNoWrites(t *testing.T) {
 				victim = c.without(victim.name)[0]
 			}
 			// Its own clients would only wait: it can't apply what it can't write.
-			l.avoided.Store(victim)
+			l.use(c.without(victim.name))
 			pause := l.stall(d.freeze(slices.Index(c.nodes, victim)))
-			l.avoided.Store(nil)
+			l.use(c.nodes)
 			if leads {
 				leaders = append(leaders, pause)
 			} else {

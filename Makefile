@@ -52,7 +52,7 @@ fresh:
 	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(call generate-into,$$new) \
 		&& for file in $(GENERATED); do cmp "$$file" "$$new/$$file" || { echo "stale: run make generate"; exit 1; }; done
 
-.PHONY: unit race bench
+.PHONY: unit race bench sim
 unit: ## the tests, without the long ones
 	$(GOTEST) --hide-summary=skipped -- -short ./...
 race: ## the concurrent packages with the long tests, under the race detector
@@ -62,6 +62,10 @@ else
 	@echo "SKIPPED: race detector: needs a C compiler (Debian: gcc libc6-dev); the long tests run without it"
 	$(GOTEST) -- -timeout 30m $(CONCURRENT)
 endif
+SEEDS ?= 1000
+FIRST ?= 1
+sim: ## SEEDS=1000 simulated clusters, from seed FIRST=1 on
+	go test ./test/sim -count=1 -timeout 0 -v -run '^TestSeeds$$' -seeds $(SEEDS) -first $(FIRST)
 bench: ## the benchmarks of the hot paths
 	go test -run '^$$' -bench . ./pkg/... ./internal/httpapi
 

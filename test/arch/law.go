@@ -163,7 +163,7 @@ var proof = Law{
 		Never: []Ban{{network, oneTransport}, {badger, oneStorage}, {ownConfig, notTheStore}},
 	},
 	"test/sim": {
-		May:   slices.Concat([]string{"std", "./pkg/raft", "./pkg/raft/replica", "./pkg/raft/rafttest", "./pkg/config", "github.com/anishathalye/porcupine"}, goroutines),
+		May:   slices.Concat([]string{"std", "./pkg/raft", "./pkg/raft/replica", "./pkg/raft/rafttest", "./pkg/config", "./test/e2e/history"}, goroutines),
 		Never: []Ban{{network, "a simulated cluster meets nothing that isn't simulated"}, {badger, "a simulated cluster meets nothing that isn't simulated"}},
 	},
 	"test/e2e": {

@@ -1,0 +1,68 @@
+package sim
+
+import (
+	"github.com/conclave-dev/conclave/pkg/config"
+	"github.com/conclave-dev/conclave/pkg/raft"
+	"github.com/conclave-dev/conclave/test/e2e/history"
+)
+
+func (o *oracle) application(i raft.Index) *application {
+	for int(i) >= len(o.applications) {
+		o.applications = append(o.applications, application{})
+	}
+	return &o.applications[i]
+}
+
+// applied judges what applying an entry did.
+func (o *oracle) applied(n *node, e *raft.Entry, result config.Result) {
+	a := o.application(e.Index)
+	if a.known && a.result != result {
+		o.w.fail("State Machine Safety: %v applies entry %s with %+v, another had %+v", n, at(e.Index, e.Term), result, a.result)
+	}
+	a.known, a.result = true, result
+	if len(e.Data) == 0 {
+		return
+	}
+	op := o.commands[&e.Data[0]]
+	a.operation = op
+	switch {
+	case op == nil:
+		o.w.fail("%v applies entry %s, which no client sent", n, at(e.Index, e.Term))
+	case op.appliedAt != 0 && op.appliedAt != e.Index:
+		o.repeated(op, e, result)
+	case op.ended && op.record.Outcome == history.Rejected:
+		o.w.fail("client %d was told %q, and yet its command is applied at %d", op.client.number, op.record.Error, e.Index)
+	}
+	if op.appliedAt == 0 {
+		op.appliedAt, op.appliedTime, op.result = e.Index, o.w.now, result
+	}
+}
+
+// repeated judges another copy of a command in the log: it must do nothing, and
+// return what the first did as long as that is kept.
+func (o *oracle) repeated(op *operation, e *raft.Entry, result config.Result) {
+	o.w.count(CopiesApplied)
+	if e.Origin == (raft.Origin{}) || result != op.result && result.Outcome != config.OutcomeForgotten {
+		o.w.fail("a command of client %d is carried out twice, at %d with %+v and at %d with %+v",
+			op.client.number, op.appliedAt, op.result, e.Index, result)
+	}
+}
+
+// published compares the state with that of others at the same index.
+func (o *oracle) published(n *node) {
+	view := n.machine.View()
+	a := o.application(raft.Index(view.Index))
+	if a.hasHash && a.hash != view.Hash {
+		o.w.fail("State Machine Safety: %v holds another state at index %d than was seen before", n, view.Index)
+	}
+	a.hash, a.hasHash = view.Hash, true
+	o.w.trace.note(traceApplied, n, view.Index, uint64(view.Hash[0])|uint64(view.Hash[1])<<8, view.Revision)
+}
+
+// restored judges a state that came from a snapshot.
+func (o *oracle) restored(n *node, index raft.Index) {
+	if view := n.machine.View(); view.Index != uint64(index) {
+		o.w.fail("%v restores a snapshot at %d and holds the state at %d", n, index, view.Index)
+	}
+	o.published(n)
+}

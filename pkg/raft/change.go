@@ -69,6 +69,9 @@ func (r *Raft) planChange(change Change) (Membership, Reason) {
 	if t, _ := r.log.term(r.log.committed); t != r.term {
 		return Membership{}, ReasonNotReady
 	}
+	if !r.hasRoom(true) {
+		return Membership{}, ReasonDiskFull
+	}
 	active := r.memberships[len(r.memberships)-1]
 	if active.Membership.IsJoint() || active.Index > r.log.committed {
 		return Membership{}, ReasonChangePending
@@ -132,6 +135,8 @@ func (r *Raft) judgeLearner(p *progress) Reason {
 	switch {
 	case p == nil || p.boot == 0 || p.contactTicks >= r.config.ElectionTicksMin:
 		return ReasonNoContact
+	case p.diskFull:
+		return ReasonDiskFull
 	case p.state != stateReplicate || p.match+promoteLagEntries < r.log.last:
 		return ReasonNotCaughtUp
 	default:

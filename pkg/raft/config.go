@@ -31,6 +31,16 @@ type Config struct {
 	// ElectionTicksMin. Default 5.
 	HeartbeatTicks int
 
+	// StallTicks is how long a Write may take before the disk counts as stalled:
+	// then a leader hands over and no one else stands for election. Default ten
+	// heartbeat intervals: 500 ms.
+	StallTicks int
+	// StallPauseTicks and FullPauseTicks are the least time between two attempts of
+	// one member to hand over because its disk is stalled, or full. Defaults 1000
+	// and 6000: 10 s and a minute.
+	StallPauseTicks int
+	FullPauseTicks  int
+
 	// MaxCommandBytes bounds one command. Default and limit
 	// DefaultMaxCommandBytes.
 	MaxCommandBytes int
@@ -68,6 +78,9 @@ func (c Config) withDefaults() Config {
 	set(&c.ElectionTicksMin, 15)
 	set(&c.ElectionTicksMax, 30)
 	set(&c.HeartbeatTicks, 5)
+	set(&c.StallTicks, 10*c.HeartbeatTicks)
+	set(&c.StallPauseTicks, 1000)
+	set(&c.FullPauseTicks, 6000)
 	set(&c.MaxCommandBytes, DefaultMaxCommandBytes)
 	set(&c.MaxAppendBytes, 1*mib)
 	set(&c.MaxInflightAppends, 256)
@@ -103,6 +116,9 @@ func (c Config) Validate() error {
 		name  string
 		value int
 	}{
+		{"StallTicks", c.StallTicks},
+		{"StallPauseTicks", c.StallPauseTicks},
+		{"FullPauseTicks", c.FullPauseTicks},
 		{"MaxAppendBytes", c.MaxAppendBytes},
 		{"MaxInflightAppends", c.MaxInflightAppends},
 		{"MaxInflightBytes", c.MaxInflightBytes},

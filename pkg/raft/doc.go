@@ -15,7 +15,7 @@
 //	change.go       their change, by joint consensus         6, thesis 4
 //	transfer.go     handing leadership over                  thesis 3.10
 //	fault.go        a storage that lost what it acknowledged
-//	disk.go         a disk that is full
+//	disk.go         a disk that is full, or stalls
 //	quorum.go       the arithmetic of majorities
 //	log.go          the log: a tail in memory over the disk
 //	progress.go     what a leader knows of each follower     figure 2

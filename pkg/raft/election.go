@@ -10,10 +10,11 @@ func (r *Raft) resetElectionTimer() {
 // mayCampaign tells whether the member may stand for election: it must vote in
 // the active configuration, or in a former one that may still count because what
 // came after it is not known to be committed. A leader that appended its own
-// removal and lost its office may hold the only complete log (thesis, 4.2.2). A
-// faulty member never may.
+// removal and lost its office may hold the only complete log (thesis, 4.2.2).
+// One that has lost what it acknowledged, or whose disk hangs or keeps out the end
+// of its log, may not: it could not vouch for its log.
 func (r *Raft) mayCampaign() bool {
-	if r.faulty {
+	if r.faulty || r.stalled() || r.unwritable() {
 		return false
 	}
 	for n := len(r.memberships) - 1; n >= 0; n-- {
@@ -204,6 +205,7 @@ func (r *Raft) becomeLeader() {
 func (r *Raft) tickLeader() {
 	for i := range r.followers {
 		r.followers[i].contactTicks++
+		r.followers[i].ackTicks++
 	}
 	r.dropLeavers()
 	r.tickTransfer()
@@ -211,6 +213,7 @@ func (r *Raft) tickLeader() {
 		r.becomeFollower(r.term, NoMember)
 		return
 	}
+	r.handOverIfUnfit()
 	r.heartbeatTicks++
 	if r.heartbeatTicks >= r.config.HeartbeatTicks {
 		r.broadcastHeartbeat()

@@ -48,8 +48,13 @@ type progress struct {
 	toldCommit Index
 	// ackedRound is the highest read round that the member has answered.
 	ackedRound uint64
-	// contactTicks counts ticks since its last message.
+	// contactTicks counts ticks since its last message, ackTicks since it last
+	// acknowledged something new.
 	contactTicks int
+	ackTicks     int
+	// diskFull is what it last said of its disk: no entry is sent until it says
+	// otherwise.
+	diskFull bool
 	// progressed is set when match grows and cleared by each heartbeat reply:
 	// sent entries without progress in between are taken for lost.
 	progressed bool
@@ -87,6 +92,7 @@ func (p *progress) snapshot(index Index) {
 func (p *progress) acknowledged(index Index) {
 	if index > p.match {
 		p.match = index
+		p.ackTicks = 0
 		p.progressed = true
 	}
 	p.next = max(p.next, p.match+1)
@@ -118,10 +124,12 @@ func (p *progress) sent(last Index, bytes int) {
 
 // paused tells whether nothing may be sent now.
 func (p *progress) paused(c *Config) bool {
-	switch p.state {
-	case stateProbe:
+	switch {
+	case p.diskFull:
+		return true
+	case p.state == stateProbe:
 		return p.waiting
-	case stateReplicate:
+	case p.state == stateReplicate:
 		return len(p.inflight) >= c.MaxInflightAppends || p.inflightBytes >= c.MaxInflightBytes
 	default:
 		return true

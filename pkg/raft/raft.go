@@ -36,8 +36,11 @@ type Raft struct {
 	// faulty and watermark: see fault.go.
 	faulty    bool
 	watermark LogPosition
-	// space is how much room the disk has left.
-	space Space
+	// space is how much room the disk has left. See disk.go.
+	space    Space
+	handOver handOver
+	// ticks counts ticks since the start.
+	ticks uint64
 
 	snapshot SnapshotMeta
 	// memberships is the history of configurations from the one active at the
@@ -110,6 +113,8 @@ func New(config Config, state State) (*Raft, error) {
 
 // Tick tells that one tick of time has passed.
 func (r *Raft) Tick() {
+	r.ticks++
+	r.handOver.tick()
 	if r.role == Leader {
 		r.tickLeader()
 		return

@@ -1,5 +1,7 @@
 package raft
 
+import "slices"
+
 // Ready is what the core wants done, one batch at a time. The order in which
 // it must be done stands in the package comment.
 type Ready struct {
@@ -57,6 +59,8 @@ type pendingWrite struct {
 	last Index
 	term Term
 	vote MemberID
+	// begun is the tick at which it was handed out.
+	begun uint64
 }
 
 // Ready returns what is to be done now. A driver whose disk is busy passes
@@ -96,13 +100,24 @@ func (r *Raft) Ready(write bool) (Ready, error) {
 // anything.
 func (r *Raft) HasReady(write bool) bool {
 	o := &r.out
-	if write && (o.install != nil || len(o.messagesAfter) > 0 || r.log.written < r.log.last ||
-		r.log.truncateFrom != 0 || r.hardStateChanged()) {
+	if write && r.writeDue() {
 		return true
 	}
 	return len(o.messages) > 0 || len(o.reads) > 0 || len(o.results) > 0 ||
 		o.announceEntries || o.announceCommit || len(r.reads.fresh) > 0 || len(r.reads.forward) > 0 ||
 		o.install == nil && r.log.applying < r.log.committed && !r.applyPaused() || r.failure != nil
+}
+
+// writeDue tells whether nextWrite would return something.
+func (r *Raft) writeDue() bool {
+	o := &r.out
+	if o.install != nil || r.log.truncateFrom != 0 || r.hardStateChanged() {
+		return true
+	}
+	if r.unwritable() {
+		return slices.ContainsFunc(o.messagesAfter, func(m Message) bool { return m.vouchesFor() <= r.log.written })
+	}
+	return len(o.messagesAfter) > 0 || r.log.written < r.log.last
 }
 
 // applyPaused tells whether the state machine is two batches behind, so that
@@ -123,14 +138,17 @@ func (r *Raft) nextWrite() *Write {
 	}
 	r.out.install = nil
 	r.log.truncateFrom = 0
-	if w.Snapshot == nil && r.log.written < r.log.last {
+	if w.Snapshot == nil && r.log.written < r.log.last && r.space != SpaceFull {
 		// Entries that were not written yet are in memory: no error possible.
 		w.Entries, _ = r.log.slice(r.log.written+1, r.log.last+1, r.config.MaxWriteBytes)
 		r.log.written += Index(len(w.Entries))
 	}
-	if r.log.written == r.log.last {
+	switch {
+	case r.log.written == r.log.last:
 		// Messages wait for the Write that completes the log they speak of.
 		w.Messages, r.out.messagesAfter = r.out.messagesAfter, nil
+	case r.unwritable():
+		w.Messages = r.vouched(r.log.written)
 	}
 	if !w.NeedsDisk() && len(w.Messages) == 0 {
 		return nil
@@ -141,7 +159,9 @@ func (r *Raft) nextWrite() *Write {
 	if w.NeedsDisk() {
 		r.out.saved = w.HardState
 	}
-	r.out.pending = append(r.out.pending, pendingWrite{id: w.ID, last: r.log.written, term: r.term, vote: r.vote})
+	r.out.pending = append(r.out.pending, pendingWrite{
+		id: w.ID, last: r.log.written, term: r.term, vote: r.vote, begun: r.ticks,
+	})
 	return w
 }
 

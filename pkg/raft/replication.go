@@ -42,6 +42,8 @@ func (r *Raft) truncateLog(from Index) {
 	for n := len(r.memberships); n > 0 && r.memberships[n-1].Index >= from; n-- {
 		r.memberships = r.memberships[:n-1]
 	}
+	// Nor is it acknowledged any more, as far as that was not sent.
+	r.out.messagesAfter = slices.DeleteFunc(r.out.messagesAfter, func(m Message) bool { return m.vouchesFor() >= from })
 	assert(len(r.memberships) > 0 || r.log.last == 0, "truncation from %d left no configuration", from)
 }
 
@@ -96,6 +98,7 @@ func (r *Raft) newSession(p *progress, boot uint64) {
 	r.sessions++
 	p.session, p.boot = r.sessions, boot
 	p.match, p.ackedRound, p.toldCommit = 0, 0, 0
+	p.diskFull = false
 	p.probe()
 	p.next = r.log.last + 1
 }
@@ -186,15 +189,15 @@ func (r *Raft) SnapshotSent(to MemberID, ok bool) {
 func (r *Raft) announceCommits() {
 	for i := range r.followers {
 		p := &r.followers[i]
-		if p.id != r.id && p.state == stateReplicate && p.next > r.log.last && p.toldCommit < r.log.committed {
+		if p.id != r.id && p.state == stateReplicate && !p.diskFull && p.next > r.log.last && p.toldCommit < r.log.committed {
 			r.sendAppend(p)
 		}
 	}
 }
 
 // broadcastHeartbeat sends a heartbeat to every other member. It carries no
-// more commit index than the member is known to hold, and the number of the
-// current read round.
+// more commit index than the member is known to hold, the start of the member of
+// which that is known, and the number of the current read round.
 func (r *Raft) broadcastHeartbeat() {
 	r.heartbeatTicks = 0
 	for i := range r.followers {
@@ -203,7 +206,7 @@ func (r *Raft) broadcastHeartbeat() {
 			continue
 		}
 		r.send(Message{
-			Kind: KindHeartbeat, To: p.id, Session: p.session,
+			Kind: KindHeartbeat, To: p.id, Session: p.session, Boot: p.boot,
 			Commit: min(p.match, r.log.committed), Round: r.reads.round,
 		})
 	}
@@ -229,6 +232,11 @@ func (r *Raft) handleAppendEntries(m *Message) {
 		if t, ok := r.log.term(e.Index); ok && t == e.Term {
 			continue
 		}
+		if r.space == SpaceFull {
+			r.commitTo(min(m.Commit, e.Index-1))
+			r.refuseEntries(m)
+			return
+		}
 		if e.Index <= r.log.last {
 			r.truncateLog(e.Index)
 		}
@@ -242,6 +250,14 @@ func (r *Raft) handleAppendEntries(m *Message) {
 	r.acknowledge(m, last)
 }
 
+// refuseEntries tells the leader that there is no room for what it sent.
+func (r *Raft) refuseEntries(m *Message) {
+	r.send(Message{
+		Kind: KindAppendEntriesReply, To: m.From, Session: m.Session, Boot: r.config.Boot, Reject: true,
+		Reason: ReasonDiskFull, RejectedIndex: m.LogIndex, LogIndex: m.LogIndex, LogTerm: m.LogTerm,
+	})
+}
+
 // acknowledge tells the leader, once the log is durable, that it matches up to
 // an index.
 func (r *Raft) acknowledge(m *Message, match Index) {
@@ -251,10 +267,19 @@ func (r *Raft) acknowledge(m *Message, match Index) {
 }
 
 // handleHeartbeat takes the commit index and answers at once: the answer
-// vouches for the term, not for the log.
+// vouches for the term, not for the log, and tells whether the disk is full. What
+// the leader says to be committed here rests on what this member acknowledged, so it
+// counts only if that was since its start: its disk may have lost it, and hold an
+// older log.
 func (r *Raft) handleHeartbeat(m *Message) {
-	r.commitTo(min(m.Commit, r.log.last))
-	r.send(Message{Kind: KindHeartbeatReply, To: m.From, Session: m.Session, Boot: r.config.Boot, Round: m.Round})
+	if m.Boot == r.config.Boot {
+		r.commitTo(min(m.Commit, r.log.last))
+	}
+	reply := Message{Kind: KindHeartbeatReply, To: m.From, Session: m.Session, Boot: r.config.Boot, Round: m.Round}
+	if r.space == SpaceFull {
+		reply.Reason = ReasonDiskFull
+	}
+	r.send(reply)
 }
 
 // handleInstallSnapshot replaces the log by a snapshot that has arrived
@@ -297,6 +322,9 @@ func (r *Raft) stepFromFollower(m *Message) {
 	switch {
 	case m.Kind == KindHeartbeatReply:
 		r.handleHeartbeatReply(p, m)
+	case m.Reject && m.Reason == ReasonDiskFull:
+		p.diskFull = true
+		p.probe()
 	case m.Reject:
 		r.handleRejectedAppend(p, m)
 	default:
@@ -309,6 +337,7 @@ func (r *Raft) handleHeartbeatReply(p *progress, m *Message) {
 		p.ackedRound = max(p.ackedRound, m.Round)
 	}
 	r.confirmReads()
+	p.diskFull = m.Reason == ReasonDiskFull
 	switch {
 	case p.state == stateProbe:
 		p.waiting = false
@@ -443,7 +472,7 @@ func (r *Raft) appendProposals(proposals []Proposal) []ProposalResult {
 			results[i].Reason = ReasonTransferring
 		case len(p.Data) > r.config.MaxCommandBytes:
 			results[i].Reason = ReasonTooLarge
-		case r.refusesForSpace(&p):
+		case !r.hasRoom(p.FreesSpace):
 			results[i].Reason = ReasonDiskFull
 		case r.uncommittedBytes > 0 && r.uncommittedBytes+len(p.Data) > r.config.MaxUncommittedBytes:
 			results[i].Reason = ReasonOverloaded

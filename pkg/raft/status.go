@@ -21,8 +21,11 @@ type Status struct {
 	// and has not got it back from the others yet.
 	Faulty    bool
 	Watermark LogPosition
-	// Space is how much room the disk has left.
-	Space Space
+	// Space is how much room the disk has left. Stalled tells that one Write has
+	// taken longer than the stall budget, WriteTicks how long the oldest has taken.
+	Space      Space
+	Stalled    bool
+	WriteTicks int
 
 	// Membership is the active configuration and MembershipIndex the index of
 	// the entry that holds it. It is shared, not to be changed.
@@ -43,6 +46,8 @@ type FollowerStatus struct {
 	Next  Index
 	// ContactTicks is the number of ticks since its last message.
 	ContactTicks int
+	// DiskFull tells that it takes no entries for want of room.
+	DiskFull bool
 	// Promotion tells why a learner can't become a voter yet; ReasonNone when
 	// it can, and for voters.
 	Promotion Reason
@@ -77,7 +82,8 @@ func (r *Raft) Status() Status {
 		Base: r.log.base, Last: r.log.last, Durable: r.log.durable,
 		Committed: r.log.committed, Applied: r.log.applied,
 		SnapshotIndex: r.snapshot.Index,
-		Faulty:        r.faulty, Watermark: r.watermark, Space: r.space,
+		Faulty:        r.faulty, Watermark: r.watermark,
+		Space: r.space, Stalled: r.stalled(), WriteTicks: r.writeTicks(),
 		TimeoutTicks: r.timeoutTicks,
 	}
 	at := r.ActiveMembership()
@@ -87,7 +93,7 @@ func (r *Raft) Status() Status {
 		if p.id == r.id {
 			continue
 		}
-		f := FollowerStatus{ID: p.id, State: p.state.String(), Match: p.match, Next: p.next, ContactTicks: p.contactTicks}
+		f := FollowerStatus{ID: p.id, State: p.state.String(), Match: p.match, Next: p.next, ContactTicks: p.contactTicks, DiskFull: p.diskFull}
 		if !s.Membership.IsVoter(p.id) {
 			f.Promotion = r.judgeLearner(p)
 		}

@@ -3,6 +3,7 @@ package raft
 // transfer is a leader's hand-over under way (thesis, section 3.10). Proposals
 // are refused meanwhile, so that the target can reach the end of the log.
 type transfer struct {
+	// id is zero when nobody asked for it.
 	id     RequestID
 	target MemberID
 	ticks  int
@@ -93,7 +94,9 @@ func (r *Raft) endTransfer(done bool) {
 	if !done {
 		result.Reason = ReasonTransferFailed
 	}
-	r.out.results = append(r.out.results, result)
+	if r.transfer.id != (RequestID{}) {
+		r.out.results = append(r.out.results, result)
+	}
 	r.transfer = nil
 }
 

@@ -136,6 +136,7 @@ func (c *Cluster) Start(name string) error {
 	if err != nil {
 		return err
 	}
+	n.core.SetSpace(n.disk.space)
 	n.value, n.applied, n.role, n.leader = n.disk.value, n.disk.snapshot.Index, raft.Follower, raft.NoMember
 	n.drain()
 	s := n.core.Status()

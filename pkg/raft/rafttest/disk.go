@@ -18,10 +18,22 @@ type disk struct {
 	value    string
 	// arrived is the state in the last snapshot that a leader sent.
 	arrived string
+	// faulty disks have lost what they held up to the watermark.
+	faulty    bool
+	watermark raft.LogPosition
+	// kept is the disk as it was when a script said so.
+	kept *disk
+	// space is how much room it has.
+	space raft.Space
 }
 
 func (d *disk) save(w *raft.Write) {
 	d.hardState = w.HardState
+	defer func() {
+		if d.faulty && (len(w.Entries) > 0 || w.Snapshot != nil) && d.end().UpToDate(d.watermark) {
+			d.faulty, d.watermark = false, raft.LogPosition{}
+		}
+	}()
 	if w.Snapshot != nil {
 		d.base, d.snapshot, d.value, d.entries = *w.Snapshot, *w.Snapshot, d.arrived, nil
 		return
@@ -39,6 +51,30 @@ func (d *disk) take(meta, base raft.SnapshotMeta, value string) {
 }
 
 func (d *disk) last() raft.Index { return d.base.Index + raft.Index(len(d.entries)) }
+
+// end is the place of the last entry.
+func (d *disk) end() raft.LogPosition {
+	if len(d.entries) == 0 {
+		return raft.LogPosition{Index: d.base.Index, Term: d.base.Term}
+	}
+	e := d.entries[len(d.entries)-1]
+	return raft.LogPosition{Index: e.Index, Term: e.Term}
+}
+
+// lose puts another log in the place of the one that the disk holds. Term and vote
+// are kept apart from it, and so is the watermark.
+func (d *disk) lose(rest disk) {
+	was := d.end()
+	if d.faulty {
+		was = d.watermark
+	}
+	rest.hardState, rest.kept, rest.space = d.hardState, d.kept, d.space
+	*d = rest
+	d.faulty = !d.end().UpToDate(was)
+	if d.faulty {
+		d.watermark = was
+	}
+}
 
 // Entries implements raft.LogReader.
 func (d *disk) Entries(lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
@@ -58,7 +94,8 @@ func (d *disk) Entries(lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
 func (d *disk) state() raft.State {
 	s := raft.State{
 		HardState: d.hardState, Snapshot: d.snapshot, Base: d.base.Index, Last: d.last(),
-		Terms: []raft.TermRun{{Term: d.base.Term, First: d.base.Index}},
+		Terms:  []raft.TermRun{{Term: d.base.Term, First: d.base.Index}},
+		Faulty: d.faulty, Watermark: d.watermark,
 	}
 	if d.base.Index > 0 {
 		s.Memberships = append(s.Memberships, raft.MembershipAt{Index: d.base.MembershipIndex, Membership: d.base.Membership})

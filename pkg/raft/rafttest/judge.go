@@ -78,9 +78,10 @@ func (j *judge) durable(nodes []*node, n *node, e *raft.Entry) {
 	}
 }
 
-// holds tells whether an entry lies on the disk, compacted or not.
+// holds tells whether an entry lies on the disk, compacted or not, or did before
+// the disk lost it.
 func (d *disk) holds(i raft.Index, t raft.Term) bool {
-	if i <= d.base.Index {
+	if i <= d.base.Index || d.faulty && i <= d.watermark.Index {
 		return true
 	}
 	return i <= d.last() && d.entries[i-1-d.base.Index].Term == t

@@ -54,6 +54,9 @@ import (
 //	wipe A                       the disk is empty, under the old ID
 //	log A 1 1 2*100 [term=3]     a disk that holds entries of these terms from
 //	                             index 2 on, in the last of these terms or a later
+//	damage A 5                   the disk loses the log from entry 5 on
+//	keep A | rollback A          the disk comes back with the log that was kept
+//	space A plenty|low|full      how much room the disk has
 //	pause A | resume A           no time passes there, messages wait
 //	partition A,B C,D,E          cut the network into groups
 //	cut A B | mend A B           cut, and mend, one direction
@@ -147,6 +150,10 @@ var scriptCommands = map[string]command{
 	"finish":    {1, on((*Cluster).finish)},
 	"wipe":      {1, on((*Cluster).wipe)},
 	"log":       {2, (*Cluster).writeLog},
+	"damage":    {2, on((*Cluster).damage)},
+	"keep":      {1, on((*Cluster).keep)},
+	"rollback":  {1, on((*Cluster).rollBack)},
+	"space":     {2, on((*Cluster).setSpace)},
 	"pause":     {1, on(func(c *Cluster, n *node, _ []string) error { return c.setPaused(n, true) })},
 	"resume":    {1, on(func(c *Cluster, n *node, _ []string) error { return c.setPaused(n, false) })},
 	"partition": {1, func(c *Cluster, d *datadriven.TestData, _ []string) error { return c.partition(d) }},

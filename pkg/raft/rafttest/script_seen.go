@@ -46,8 +46,12 @@ func (c *Cluster) writeState() error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Out, "%s  %-12s term %d  vote %-6s  leader %-6s  committed %d  value %s  log [%s]\n",
-			n.name, s.Role, s.Term, c.nameOf(s.Vote), c.nameOf(s.Leader), s.Committed, value, listText(entries))
+		ailing := ailments(&s)
+		if ailing != "" {
+			ailing = "  " + ailing
+		}
+		fmt.Fprintf(c.Out, "%s  %-12s term %d  vote %-6s  leader %-6s  committed %d  value %s  log [%s]%s\n",
+			n.name, s.Role, s.Term, c.nameOf(s.Vote), c.nameOf(s.Leader), s.Committed, value, listText(entries), ailing)
 	}
 	return nil
 }
@@ -74,7 +78,11 @@ func (n *node) log() ([]string, error) {
 // writeFollowers writes what a leader knows of each other member.
 func (c *Cluster) writeFollowers(n *node) {
 	for _, f := range n.core.Status().Followers {
-		fmt.Fprintf(c.Out, "%s  %-9s  matches up to %d, next %d\n", c.nameOf(f.ID), f.State, f.Match, f.Next)
+		full := ""
+		if f.DiskFull {
+			full = ", its disk is full"
+		}
+		fmt.Fprintf(c.Out, "%s  %-9s  matches up to %d, next %d%s\n", c.nameOf(f.ID), f.State, f.Match, f.Next, full)
 	}
 }
 
@@ -104,6 +112,7 @@ func (c *Cluster) expect(input string) error {
 //	A leads | follows B | is Candidate
 //	A term 3 | committed 4 | ends 5/t2 | value 7 | voted B
 //	A counts {A B C}             its active configuration
+//	A suffers TEXT               what is wrong with its disk, or "nothing"
 //	A told client-1 TEXT         what it answered; "nothing" when it did not
 //	A pauses B | probes B | replicates B
 func (c *Cluster) expectation(line string) (bool, string, error) {
@@ -162,6 +171,11 @@ func (c *Cluster) seen(n *node, verb string, object *string) (string, error) {
 		return c.endOf(n)
 	case "value":
 		return n.value, nil
+	case "suffers":
+		if ailing := ailments(&s); ailing != "" {
+			return ailing, nil
+		}
+		return "nothing", nil
 	case "voted":
 		return c.nameOf(s.Vote), nil
 	case "counts":

@@ -25,6 +25,18 @@ type OpenedStorage struct {
 	Close func() error
 }
 
+// ForgetfulDisk is a StorageDisk that can lose what its storage has acknowledged,
+// as a file system or an LSM tree does that drops its newest records when it finds
+// one of them damaged. Both methods are called while no storage is open.
+type ForgetfulDisk interface {
+	StorageDisk
+	// Keep remembers the log as it is.
+	Keep() error
+	// Forget puts the log back that was kept. What the storage keeps apart from it
+	// (its watermark, term and vote) stays as it is.
+	Forget() error
+}
+
 // StorageDisk is what outlives the storages that are opened on it, one at a
 // time.
 type StorageDisk interface {

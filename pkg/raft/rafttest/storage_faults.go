@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
 )
@@ -88,4 +89,51 @@ func (d *MemoryDisk) Damage(i raft.Index) error {
 		}
 	}
 	return nil
+}
+
+// Keep implements ForgetfulDisk.
+func (d *MemoryDisk) Keep() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kept = d.durable
+	return nil
+}
+
+// Forget implements ForgetfulDisk. The storage that is open crashes.
+func (d *MemoryDisk) Forget() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lose(d.kept)
+	return nil
+}
+
+// LoseFrom makes the disk come back without its log from an entry on, which must
+// not be compacted. The storage that is open crashes.
+func (d *MemoryDisk) LoseFrom(i raft.Index) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.durable
+	if i <= l.base.Index || i > l.last() {
+		return fmt.Errorf("rafttest: there is no entry %d to be lost", i)
+	}
+	l.entries = slices.Clone(l.entries[:i-l.base.Index-1])
+	l.snapshots = slices.DeleteFunc(slices.Clone(l.snapshots), func(s memorySnapshot) bool { return s.meta.Index >= i })
+	d.lose(l)
+	return nil
+}
+
+// lose puts another log in the place of the durable one. Term and vote are kept
+// apart from it, and so is the watermark.
+func (d *MemoryDisk) lose(rest memoryLog) {
+	was := d.durable.end()
+	if d.durable.faulty {
+		was = d.durable.watermark
+	}
+	rest.hard, rest.faulty, rest.watermark, rest.received = d.durable.hard, true, was, nil
+	d.durable = rest.settled()
+	d.current = d.durable
+	if d.open != nil {
+		d.open.ended = ErrCrashed
+		d.open = nil
+	}
 }

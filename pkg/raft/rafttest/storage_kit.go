@@ -13,7 +13,7 @@ import (
 // TestStorage is the conformance kit: what every Storage must do. newDisk
 // returns an empty disk for one test, which removes it when it ends.
 func TestStorage(t *testing.T, newDisk func(t *testing.T) StorageDisk) {
-	for _, group := range [][]storageTest{logTests, snapshotTests, crashTests, randomTests} {
+	for _, group := range [][]storageTest{logTests, snapshotTests, crashTests, faultTests, randomTests} {
 		for _, test := range group {
 			t.Run(test.name, func(t *testing.T) {
 				k := &storageKit{t: t, disk: newDisk(t)}

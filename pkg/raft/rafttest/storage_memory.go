@@ -32,9 +32,11 @@ type MemoryDisk struct {
 	// only while the disk is lazy.
 	current memoryLog
 	durable memoryLog
-	lazy    bool
-	faults  StorageFaults
-	open    *memoryStorage
+	// kept is what Forget goes back to.
+	kept   memoryLog
+	lazy   bool
+	faults StorageFaults
+	open   *memoryStorage
 }
 
 // NewMemoryDisk returns an empty disk.
@@ -80,6 +82,9 @@ type memoryLog struct {
 	entries   []memoryEntry
 	snapshots []memorySnapshot
 	received  []memorySnapshot
+	// faulty logs have lost what they held up to the watermark.
+	faulty    bool
+	watermark raft.LogPosition
 }
 
 type memoryEntry struct {
@@ -105,6 +110,19 @@ func (l *memoryLog) at(i raft.Index) (raft.Term, uint64) {
 	return e.Term, e.chain
 }
 
+func (l *memoryLog) end() raft.LogPosition {
+	term, _ := l.at(l.last())
+	return raft.LogPosition{Index: l.last(), Term: term}
+}
+
+// settled returns the log without its fault, if it holds enough again.
+func (l memoryLog) settled() memoryLog {
+	if l.faulty && l.end().UpToDate(l.watermark) {
+		l.faulty, l.watermark = false, raft.LogPosition{}
+	}
+	return l
+}
+
 func (l *memoryLog) newest() (s memorySnapshot, ok bool) {
 	if len(l.snapshots) == 0 {
 		return s, false
@@ -118,6 +136,8 @@ func (l *memoryLog) state() raft.State {
 		Base:      l.base.Index,
 		Last:      l.last(),
 		Terms:     []raft.TermRun{{Term: l.base.Term, First: l.base.Index}},
+		Faulty:    l.faulty,
+		Watermark: l.watermark,
 	}
 	if newest, ok := l.newest(); ok {
 		s.Snapshot = newest.meta
@@ -164,7 +184,7 @@ func (l memoryLog) saved(w *raft.Write) (memoryLog, error) {
 		}
 		l.entries = append(l.entries, memoryEntry{Entry: e, chain: chainHash(chain, &e)})
 	}
-	return l, nil
+	return l.settled(), nil
 }
 
 func (l memoryLog) installed(w *raft.Write) (memoryLog, error) {
@@ -177,7 +197,7 @@ func (l memoryLog) installed(w *raft.Write) (memoryLog, error) {
 	l.base = l.received[n].meta
 	l.snapshots = []memorySnapshot{l.received[n]}
 	l.entries = nil
-	return l, nil
+	return l.settled(), nil
 }
 
 // compacted returns the log after a snapshot was taken, which keeps the log

@@ -26,6 +26,9 @@ func messageText(m *raft.Message) string {
 		if m.Reason == raft.ReasonOldTerm {
 			return fmt.Sprintf("AppendEntries refused, it is term %d", m.Term)
 		}
+		if m.Reason == raft.ReasonDiskFull {
+			return fmt.Sprintf("AppendEntries refused in term %d: %s", m.Term, m.Reason)
+		}
 		if m.Reject {
 			return fmt.Sprintf("AppendEntries refused in term %d: no match at %d, try %s",
 				m.Term, m.RejectedIndex, at(m.LogIndex, m.LogTerm))
@@ -36,6 +39,9 @@ func messageText(m *raft.Message) string {
 	case raft.KindHeartbeatReply:
 		if m.Reject {
 			return fmt.Sprintf("heartbeat refused, it is term %d", m.Term)
+		}
+		if m.Reason == raft.ReasonDiskFull {
+			return fmt.Sprintf("heartbeat answered in term %d: %s", m.Term, m.Reason)
 		}
 		return fmt.Sprintf("heartbeat answered in term %d", m.Term)
 	case raft.KindPropose:

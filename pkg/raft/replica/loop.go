@@ -136,11 +136,11 @@ func (l *Loop) answer(a Answer) {
 
 // LastWord returns a Write that only renews the commit index on disk, for the end
 // of a replica that stops in good order: started alone, it then knows what it may
-// apply. It is nil when that would say nothing new.
+// apply. It is nil when that would say nothing new, and on a full disk.
 func (l *Loop) LastWord() *raft.Write {
 	s := l.core.Status()
 	known := min(s.Committed, s.Durable)
-	if known <= l.core.SavedCommit() {
+	if known <= l.core.SavedCommit() || s.Space == raft.SpaceFull {
 		return nil
 	}
 	return &raft.Write{

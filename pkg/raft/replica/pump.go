@@ -141,14 +141,31 @@ func (r *Replica) report(ctx context.Context, e Event) {
 	}
 }
 
+// spaceInterval is how often the storage is asked how much room its disk has.
+const spaceInterval = 100 * time.Millisecond
+
 // runStorage makes Writes durable, one after the other. Its first error ends the
 // replica: a sync that failed may have lost what it claims to hold.
 func (r *Replica) runStorage(ctx context.Context) error {
+	ticker := time.NewTicker(spaceInterval)
+	defer ticker.Stop()
+	space := raft.SpacePlenty
 	for {
+		r.measureSpace(ctx, &space)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-ticker.C:
+			continue
 		case w := <-r.writes:
+			// The disk may have filled up since the core was told that it had room.
+			for len(w.Entries) > 0 && r.measureSpace(ctx, &space) == raft.SpaceFull {
+				select {
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				case <-ticker.C:
+				}
+			}
 			if w.NeedsDisk() {
 				if err := r.options.Storage.Save(w); err != nil {
 					return fmt.Errorf("replica: writing the log: %w", err)
@@ -157,6 +174,21 @@ func (r *Replica) runStorage(ctx context.Context) error {
 			r.report(ctx, Saved{ID: w.ID})
 		}
 	}
+}
+
+// measureSpace asks the storage how much room its disk has, and tells the loop when
+// that is not what it was. A storage that can't tell has plenty.
+func (r *Replica) measureSpace(ctx context.Context, last *raft.Space) raft.Space {
+	gauge, ok := r.options.Storage.(SpaceGauge)
+	if !ok {
+		return raft.SpacePlenty
+	}
+	if now := gauge.Space(); now != *last {
+		*last = now
+		r.options.Logger.Warn("room on disk has changed", "space", now.String())
+		r.report(ctx, SpaceMeasured{Space: now})
+	}
+	return *last
 }
 
 // runStateMachine applies what is committed, in order.

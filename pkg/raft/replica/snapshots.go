@@ -70,6 +70,14 @@ func (s *snapshots) due(o *LoopOptions) bool {
 // planSnapshot orders the next step.
 func (l *Loop) planSnapshot() {
 	s := &l.snapshots
+	if l.core.Space() == raft.SpaceFull {
+		// What is left belongs to the log.
+		l.failSnapshots(ErrDiskFull)
+		if s.viewed != nil {
+			s.viewed, s.busy = nil, false
+		}
+		return
+	}
 	if s.due(&l.options) && l.restoring == nil {
 		s.busy = true
 		l.effects.TakeSnapshot = true

@@ -52,7 +52,7 @@ fresh:
 	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(call generate-into,$$new) \
 		&& for file in $(GENERATED); do cmp "$$file" "$$new/$$file" || { echo "stale: run make generate"; exit 1; }; done
 
-.PHONY: unit race bench sim
+.PHONY: unit race bench sim sim-mutants
 unit: ## the tests, without the long ones
 	$(GOTEST) --hide-summary=skipped -- -short ./...
 race: ## the concurrent packages with the long tests, under the race detector
@@ -66,6 +66,8 @@ SEEDS ?= 1000
 FIRST ?= 1
 sim: ## SEEDS=1000 simulated clusters, from seed FIRST=1 on
 	go test ./test/sim -count=1 -timeout 0 -v -run '^TestSeeds$$' -seeds $(SEEDS) -first $(FIRST)
+sim-mutants: ## what the simulator makes of each planted bug, or of MUTANTS=10,13; hours
+	go test ./test/sim/mutants -count=1 -timeout 0 -v -run '^TestHunt$$' -hunt -only '$(MUTANTS)' -into RESULTS.md
 bench: ## the benchmarks of the hot paths
 	go test -run '^$$' -bench . ./pkg/... ./internal/httpapi
 

@@ -166,6 +166,10 @@ var proof = Law{
 		May:   slices.Concat([]string{"std", "./pkg/raft", "./pkg/raft/replica", "./pkg/raft/rafttest", "./pkg/config", "./test/e2e/history"}, goroutines),
 		Never: []Ban{{network, "a simulated cluster meets nothing that isn't simulated"}, {badger, "a simulated cluster meets nothing that isn't simulated"}},
 	},
+	"test/sim/mutants": {
+		May:   []string{"std"},
+		Never: []Ban{{project, "it patches source and runs the simulator; what it links would not be what it patched"}},
+	},
 	"test/e2e": {
 		May:   slices.Concat([]string{"std", "./api/v1", "./internal/admin", "./pkg/client", "./test/e2e/history"}, kubernetes),
 		Never: []Ban{{consensus, "an end-to-end test sees what a user sees"}, {badger, "an end-to-end test sees what a user sees"}},

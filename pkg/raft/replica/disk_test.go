@@ -1,0 +1,189 @@
+package replica_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/conclave-dev/conclave/pkg/raft"
+	"github.com/conclave-dev/conclave/pkg/raft/rafttest"
+	"github.com/conclave-dev/conclave/pkg/raft/replica"
+)
+
+// gauged is a storage that tells how much room its disk has.
+type gauged struct {
+	rafttest.Storage
+	space atomic.Uint32
+}
+
+// Space implements replica.SpaceGauge.
+func (g *gauged) Space() raft.Space { return raft.Space(g.space.Load()) }
+
+func (g *gauged) set(space raft.Space) { g.space.Store(uint32(space)) }
+
+// startGauged starts a cluster whose disks have gauges. No entry may be saved on a
+// full one.
+func startGauged(t *testing.T, size int) (*running, []*gauged) {
+	t.Helper()
+	var gauges []*gauged
+	c := startCluster(t, size, func(o *replica.Options) {
+		g := &gauged{Storage: o.Storage}
+		gauges = append(gauges, g)
+		o.Storage = g
+	})
+	for i, g := range gauges {
+		c.disks[i].SetFaults(rafttest.StorageFaults{BeforeSave: func(w *raft.Write) error {
+			if len(w.Entries) > 0 && g.Space() == raft.SpaceFull {
+				t.Errorf("%d entries are saved on the full disk of replica %d", len(w.Entries), i)
+			}
+			return nil
+		}})
+	}
+	return c, gauges
+}
+
+// soon is longer than the interval at which the storage is asked for its space.
+const soon = 250 * time.Millisecond
+
+func TestLowSpaceRefusesWhatAddsBytesAndNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, gauges := startGauged(t, 3)
+		leader := c.leader()
+		follower := c.replicas[(leader+1)%3]
+		gauges[leader].set(raft.SpaceLow)
+		time.Sleep(soon)
+		for _, r := range []*replica.Replica{c.replicas[leader], follower} {
+			if _, _, err := r.Propose(t.Context(), []byte("more")); !errors.Is(err, replica.ErrDiskFull) {
+				t.Errorf("Propose: %v, want %v", err, replica.ErrDiskFull)
+			}
+			if _, _, err := r.ProposeFreeing(t.Context(), []byte("less")); err != nil {
+				t.Errorf("ProposeFreeing: %v", err)
+			}
+			if _, err := r.ReadBarrier(t.Context()); err != nil {
+				t.Errorf("ReadBarrier: %v", err)
+			}
+		}
+		gauges[leader].set(raft.SpacePlenty)
+		time.Sleep(soon)
+		if _, _, err := follower.Propose(t.Context(), []byte("more")); err != nil {
+			t.Errorf("Propose when there is room again: %v", err)
+		}
+		c.close()
+	})
+}
+
+func TestAFullDiskIsReadFromAndNotWrittenTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, gauges := startGauged(t, 1)
+		c.leader()
+		r := c.replicas[0]
+		if _, _, err := r.Propose(t.Context(), []byte("before")); err != nil {
+			t.Fatal(err)
+		}
+		gauges[0].set(raft.SpaceFull)
+		time.Sleep(soon)
+		if _, _, err := r.ProposeFreeing(t.Context(), []byte("x")); !errors.Is(err, replica.ErrDiskFull) {
+			t.Errorf("ProposeFreeing: %v, want %v", err, replica.ErrDiskFull)
+		}
+		if _, err := r.ReadBarrier(t.Context()); err != nil {
+			t.Errorf("ReadBarrier: %v", err)
+		}
+		if _, err := r.TakeSnapshot(t.Context()); !errors.Is(err, replica.ErrDiskFull) {
+			t.Errorf("TakeSnapshot: %v, want %v", err, replica.ErrDiskFull)
+		}
+		s, err := r.Status(t.Context())
+		must(t, err)
+		if s.Space != raft.SpaceFull {
+			t.Errorf("the status tells of %s space", s.Space)
+		}
+		c.close()
+	})
+}
+
+func TestAWriteThatFindsTheDiskFullWaitsForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, gauges := startGauged(t, 1)
+		c.leader()
+		time.Sleep(soon)
+		// Between two looks at the gauge: the core still believes in plenty.
+		gauges[0].set(raft.SpaceFull)
+		done := make(chan error, 1)
+		go func() { _, _, err := c.replicas[0].Propose(t.Context(), []byte("x")); done <- err }()
+		time.Sleep(5 * time.Second)
+		if len(done) != 0 {
+			t.Fatalf("answered with %v while there is no room", <-done)
+		}
+		gauges[0].set(raft.SpacePlenty)
+		if err := <-done; err != nil {
+			t.Errorf("Propose: %v", err)
+		}
+		gauges[0].set(raft.SpaceFull)
+		go func() { _, _, err := c.replicas[0].Propose(t.Context(), []byte("y")); done <- err }()
+		time.Sleep(5 * time.Second)
+		for _, err := range c.close() {
+			if err != nil {
+				t.Errorf("closing while a write waits for room: %v", err)
+			}
+		}
+		<-done
+	})
+}
+
+func TestALeaderWithAFullDiskHandsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, gauges := startGauged(t, 3)
+		was := c.leader()
+		if _, _, err := c.replicas[was].Propose(t.Context(), []byte("before")); err != nil {
+			t.Fatal(err)
+		}
+		gauges[was].set(raft.SpaceFull)
+		time.Sleep(time.Second)
+		is := c.leader()
+		if is == was {
+			t.Fatalf("replica %d leads with a full disk", is)
+		}
+		if _, _, err := c.replicas[is].Propose(t.Context(), []byte("x")); err != nil {
+			t.Errorf("Propose at the new leader: %v", err)
+		}
+		gauges[was].set(raft.SpacePlenty)
+		if _, err := c.replicas[was].ReadBarrier(t.Context()); err != nil {
+			t.Errorf("ReadBarrier at the old leader when it has room again: %v", err)
+		}
+		c.close()
+	})
+}
+
+// On virtual time: the budget is 500 ms, and the rest is generous.
+func TestALeaderWhoseDiskHangsHandsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 3, nil)
+		was := c.leader()
+		stall, release := rafttest.StallSave()
+		c.disks[was].SetFaults(rafttest.StorageFaults{BeforeSave: stall})
+		if _, _, err := c.replicas[was].Propose(t.Context(), []byte("committed by the others")); err != nil {
+			t.Errorf("Propose at a leader whose disk has just begun to hang: %v", err)
+		}
+		time.Sleep(450 * time.Millisecond)
+		if l := c.replicas[was].Leader(); l != raft.MemberID(was+1) {
+			t.Errorf("within the budget it already follows %s", l)
+		}
+		time.Sleep(time.Second)
+		is := c.leader()
+		if is == was {
+			t.Fatalf("replica %d still leads, though its disk hangs", is)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := c.replicas[is].Propose(ctx, []byte("x")); err != nil {
+			t.Errorf("Propose at the new leader: %v", err)
+		}
+		release()
+		if _, _, err := c.replicas[was].Propose(t.Context(), []byte("y")); err != nil {
+			t.Errorf("Propose at the old leader when its disk goes on: %v", err)
+		}
+		c.close()
+	})
+}

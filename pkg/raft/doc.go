@@ -4,22 +4,24 @@
 // inputs give the same outputs, byte for byte.
 //
 // It follows Ongaro and Ousterhout, "In Search of an Understandable Consensus
-// Algorithm" (2014, "the paper"), and Ongaro's dissertation "Consensus: Bridging
-// Theory and Practice" (2014, "the thesis"). Comments name the section that a
-// rule comes from. Where to find what:
+// Algorithm" (extended version, 2014, "the paper"), and Ongaro's dissertation
+// "Consensus: Bridging Theory and Practice" (2014, "the thesis"). Comments name the
+// section that a rule comes from. Where to find what:
 //
-//	election.go     pre-vote, votes, becoming a leader       5.2, 5.4.1, thesis 9.6
-//	replication.go  AppendEntries both ways, commit rule     5.3, 5.4.2, figure 8
+//	raft.go         terms, roles and dispatch                5.1, 5.5, figures 2 and 4
+//	election.go     pre-vote, votes, becoming a leader       5.2, 5.4.1, 5.6, thesis 9.6
+//	replication.go  AppendEntries both ways, commit rule,    5.3, 5.4.2, figures 7 and 8,
+//	                InstallSnapshot                          7, figure 13
 //	read.go         linearizable reads without a log entry   8, thesis 6.4
 //	membership.go   configurations                           6
-//	change.go       their change, by joint consensus         6, thesis 4
+//	change.go       their change, by joint consensus         6, figure 11, thesis 4
 //	transfer.go     handing leadership over                  thesis 3.10
 //	fault.go        a storage that lost what it acknowledged
 //	disk.go         a disk that is full, or stalls
 //	quorum.go       the arithmetic of majorities
-//	log.go          the log: a tail in memory over the disk
+//	log.go          the log: a tail in memory over the disk  figure 6
 //	progress.go     what a leader knows of each follower     figure 2
-//	raft.go         terms and dispatch                       5.1, figure 4
+//	state.go        what must outlive a crash                figure 2
 //	clock.go        the leader's stamp on its entries
 //	ready.go        what is to be done, and the reports of what was
 //
@@ -37,11 +39,11 @@
 //     one, and call Applied;
 //  5. answer Reads, once their index has been applied, and Results.
 //
-// A driver whose disk is busy asks for a Ready without a Write; what needs the
-// disk gathers into the next one. Steps 2 and 4 may lag as long as their order stays: a leader's entries travel
-// to its followers while its own disk works, and an entry is committed once any
-// majority has it on disk: with a healthy leader after max(own disk, round trip +
-// a follower's disk), with a slow one without waiting for it.
+// A driver whose disk is busy asks for a Ready without a Write; what needs the disk
+// gathers into the next one. Steps 2 and 4 may lag as long as their order stays: a
+// leader's entries travel to its followers while its own disk works, and an entry is
+// committed once any majority has it on disk: with a healthy leader after max(own
+// disk, round trip + a follower's disk), with a slow one without waiting for it.
 //
 // Write IDs only grow, and Saved(id) means that everything up to id is on disk
 // in order. Whatever vouches for the disk (votes, vote requests and
@@ -52,14 +54,18 @@
 //
 // # Promises
 //
-// With at most a minority of members failed, of those that keep their disks:
-// at most one leader a term (Election Safety); logs that agree on an entry agree
-// on all before it (Log Matching); what was committed stays in the log of every
-// later leader (Leader Completeness) and is applied everywhere in the same order
-// (State Machine Safety); a read barrier is at least as new as everything that
-// was committed before it was asked for. Every refused request is answered with
-// a Reason. A message may be lost, repeated, delayed or reordered at will, save
-// that a Propose must not be repeated.
+// The properties of figure 3 hold at all times: at most one leader a term (Election
+// Safety); a leader never removes an entry of its own log (Leader Append-Only); logs
+// that agree on an entry agree on all before it (Log Matching); what was committed
+// stays in the log of every later leader (Leader Completeness) and is applied
+// everywhere in the same order (State Machine Safety). They hold with members whose
+// disks lost their log, too, as long as the storage says so (State.Faulty).
+//
+// While a majority of the voters runs and hears each other, and no more of them are
+// faulty than the others can outvote, there is a leader and requests are answered.
+// A read barrier is at least as new as everything that was committed before it was
+// asked for. Every refused request is answered with a Reason. A message may be lost,
+// repeated, delayed or reordered at will, save that a Propose must not be repeated.
 //
 // # What it never does
 //

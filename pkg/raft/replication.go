@@ -35,6 +35,7 @@ func (r *Raft) appendToLog(entries ...Entry) {
 // truncateLog removes entries that contradict the leader's, and with them the
 // configurations that they brought.
 func (r *Raft) truncateLog(from Index) {
+	assert(r.role != Leader, "the leader of term %d truncates its log from %d", r.term, from)
 	r.log.truncate(from)
 	for w := range r.out.pending {
 		r.out.pending[w].last = min(r.out.pending[w].last, from-1)
@@ -302,6 +303,7 @@ func (r *Raft) handleInstallSnapshot(m *Message) {
 		// Nothing of the old log counts as durable any more.
 		r.out.pending[w].last = 0
 	}
+	r.out.messagesAfter = slices.DeleteFunc(r.out.messagesAfter, func(m Message) bool { return m.vouchesFor() > 0 })
 	r.out.install, r.out.applying = meta, nil
 	r.acknowledge(m, meta.Index)
 }
@@ -323,8 +325,10 @@ func (r *Raft) stepFromFollower(m *Message) {
 	case m.Kind == KindHeartbeatReply:
 		r.handleHeartbeatReply(p, m)
 	case m.Reject && m.Reason == ReasonDiskFull:
+		// The logs agree where the refused entries would have followed.
 		p.diskFull = true
 		p.probe()
+		p.next = max(p.next, min(m.LogIndex, r.log.last)+1)
 	case m.Reject:
 		r.handleRejectedAppend(p, m)
 	default:

@@ -41,17 +41,20 @@ func (r *Raft) judgeTransfer(to MemberID) Reason {
 		return ReasonNotMember
 	case p.contactTicks >= r.config.ElectionTicksMin:
 		return ReasonNoContact
+	case p.diskFull:
+		return ReasonDiskFull
 	default:
 		return ReasonNone
 	}
 }
 
-// bestSuccessor returns the voter in contact whose log reaches furthest.
+// bestSuccessor returns the voter in contact, with room on its disk, whose log
+// reaches furthest.
 func (r *Raft) bestSuccessor() MemberID {
 	best, match := NoMember, Index(0)
 	for i := range r.followers {
 		p := &r.followers[i]
-		if p.id == r.id || !r.membership().IsVoter(p.id) || p.contactTicks >= r.config.ElectionTicksMin {
+		if p.id == r.id || !r.membership().IsVoter(p.id) || p.contactTicks >= r.config.ElectionTicksMin || p.diskFull {
 			continue
 		}
 		if best == NoMember || p.match > match {

@@ -102,7 +102,7 @@ func (e edit) edit(text string) (string, int) {
 		if strings.HasPrefix(line, "func ") {
 			inside = strings.Contains(line, " "+e.function+"(") || strings.Contains(line, ") "+e.function+"(")
 		}
-		if !inside || strings.TrimSpace(line) != e.line {
+		if !inside || !strings.HasSuffix(line, "\t"+e.line) { // Another edit may stand before it.
 			continue
 		}
 		found++

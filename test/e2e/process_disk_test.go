@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -125,10 +124,4 @@ func newClusterOn(t testing.TB, d *disks, flags ...string) *cluster {
 		n.keepOn(d.mounts[i])
 	}
 	return c
-}
-
-// says tells whether the node's log has a text.
-func (n *node) says(text string) bool {
-	log, err := os.ReadFile(n.log)
-	return err == nil && strings.Contains(string(log), text)
 }

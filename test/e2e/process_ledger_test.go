@@ -59,7 +59,7 @@ func (b *ledger) write(ctx context.Context, writer int) {
 		o := history.Operation{
 			Worker: clients + 1 + writer, Kind: history.Put, Key: b.key(writer), Value: fmt.Sprintf("%s %d", b.key(writer), number),
 		}
-		if o, ok := b.l.record.play(b.l.cluster, b.l.cluster.random(), o, b.l.timeout); ok && o.Acknowledged() {
+		if o, ok := b.l.record.play(b.l.cluster, b.l.somewhere(), o, b.l.timeout); ok && o.Acknowledged() {
 			b.mu.Lock()
 			b.acknowledged[writer] = append(b.acknowledged[writer], o)
 			b.mu.Unlock()

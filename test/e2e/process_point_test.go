@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 var killPoints = flag.Int("kill-points", 0, "how often TestKilledAtNamedPoints kills members at each point (default 1)")
@@ -19,6 +20,9 @@ type killPoint struct {
 	edit
 	// lagging is set where only a member passes that has to catch up by a snapshot.
 	lagging bool
+	// conflicting is set where only a member passes whose log is cut because a new
+	// leader has another.
+	conflicting bool
 }
 
 const (
@@ -31,11 +35,14 @@ const (
 var allKillPoints = []killPoint{
 	{name: "sent, not saved", edit: edit{dir: inReplica, function: "runStorage", line: "if err := r.options.Storage.Save(w); err != nil {"}},
 	{name: "put together, not committed", edit: edit{dir: inLog, function: "append", line: "if report.Sync, err = l.commit(b); err != nil {"}},
+	{name: "on disk, the watermark behind", edit: edit{dir: inLog, function: "append", line: "if err := l.raiseWatermark(); err != nil {"}},
 	{name: "on disk, the log doesn't know", edit: edit{dir: inLog, function: "append", line: "l.publish(next)"}},
 	{name: "saved, the loop doesn't know", edit: edit{dir: inReplica, function: "runStorage", line: "r.report(ctx, Saved{ID: w.ID})"}},
 	{name: "saved, messages not sent", edit: edit{dir: inReplica, function: "saved", line: "l.send(w.Messages)"}},
 	{name: "committed, not applied", edit: edit{dir: inReplica, function: "runStateMachine", line: "results := r.options.StateMachine.Apply(next.apply.Entries)"}},
 	{name: "applied, not answered", edit: edit{dir: inReplica, function: "runStateMachine", line: "r.report(ctx, Applied{Work: next.apply, Results: results})"}},
+	{name: "watermark lowered, log not cut", conflicting: true, edit: edit{dir: inLog, function: "append", line: "b := l.newBatch()"}},
+	{name: "log cut, the watermark behind", conflicting: true, edit: edit{dir: inLog, function: "append", line: "l.publish(next)"}},
 	{name: "snapshot file half there", edit: edit{dir: inLog, function: "writeSnapshot", line: "size, err = w.finish()"}},
 	{name: "snapshot file there, its record not", edit: edit{dir: inLog, function: "SaveSnapshot", line: "if err := l.compact(meta, installs); err != nil {"}},
 	{name: "snapshot's record there, old file not removed", edit: edit{dir: inLog, function: "rebase", line: "l.removeSnapshots(snapshotSuffix)"}},
@@ -79,6 +86,9 @@ func dieAt(point int) {
 `}
 	for i, p := range allKillPoints {
 		p.before = fmt.Sprintf("dieAt(%d); ", i)
+		if p.conflicting {
+			p.before = fmt.Sprintf("if w.TruncateFrom != 0 { dieAt(%d) }; ", i)
+		}
 		a.edits = append(a.edits, p.edit)
 	}
 	return a
@@ -124,7 +134,7 @@ func TestKilledAtNamedPointsLosesNothing(t *testing.T) {
 		for i, p := range allKillPoints {
 			leader := c.awaitLeader(c.nodes)
 			victims := []*node{c.without(leader.name)[rand.N(2)]}
-			if !p.lagging {
+			if !p.lagging && !p.conflicting {
 				victims = append(victims, leader) // Who leads once the first victim is back.
 			}
 			for _, victim := range victims {
@@ -144,7 +154,11 @@ func killAt(t *testing.T, c *cluster, l *load, victim *node, point int) {
 	t.Helper()
 	p := allKillPoints[point]
 	l.awaitWrites(5)
-	if p.lagging {
+	if p.conflicting {
+		victim = deposed(c)
+		victim.dieAt(point, 0)
+		victim.start()
+	} else if p.lagging {
 		victim.kill()
 		// Two snapshots later the others no longer have what it lacks.
 		l.awaitWrites(250)
@@ -158,6 +172,29 @@ func killAt(t *testing.T, c *cluster, l *load, victim *node, point int) {
 	l.awaitWrites(1) // The others go on without it.
 	victim.start()
 	victim.awaitReady()
+}
+
+// deposed kills a leader that has entries which nobody else has, and sees to it
+// that the others have another one.
+func deposed(c *cluster) *node {
+	c.t.Helper()
+	for range 20 {
+		leader := c.awaitLeader(c.nodes)
+		others := c.without(leader.name)
+		each(others, (*node).kill)
+		time.Sleep(20 * time.Millisecond) // It takes writes until it notices; nothing depends on it.
+		last, committed := leader.metric(c.t, "conclave_raft_last_index"), leader.metric(c.t, "conclave_raft_commit_index")
+		leader.kill()
+		each(others, (*node).start)
+		c.awaitLeader(others)
+		if last > committed {
+			return leader
+		}
+		leader.start()
+		leader.awaitReady()
+	}
+	c.t.Fatal("no leader took a write that it could not commit")
+	return nil
 }
 
 // awaitDeath waits until a mortal node has died of itself.

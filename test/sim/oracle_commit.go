@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"fmt"
-
 	"github.com/conclave-dev/conclave/pkg/raft"
 )
 
@@ -34,8 +32,7 @@ func (o *oracle) claimed(n *node, disk *shadow, term raft.Term, index raft.Index
 	if !ok {
 		o.w.fail("%v commits index %d in term %d, where nobody has an entry of it", n, index, term)
 	}
-	membership := o.activeMembership(n, disk)
-	holder := o.demandQuorum(n, membership, index, t)
+	holder := o.demandQuorum(n, o.activeMemberships(n, disk), index, t)
 	for i := o.commit() + 1; i <= index; i++ {
 		t, _ := holder.termAt(o, i)
 		o.committed = append(o.committed, t)
@@ -72,9 +69,10 @@ func (o *oracle) leaderTerm(r *reign, disk *shadow, i raft.Index) (raft.Term, bo
 	return disk.termAt(o, i)
 }
 
-// activeMembership returns the newest configuration in a member's log. One that
-// has not reached the disk yet is only known to the member itself.
-func (o *oracle) activeMembership(n *node, disk *shadow) *raft.Membership {
+// activeMemberships returns the newest configuration in a member's log. One that
+// has not reached the disk yet is only known to the member itself, which may have
+// decided something before it began; so it comes with the one before.
+func (o *oracle) activeMemberships(n *node, disk *shadow) []*raft.Membership {
 	newest := disk.membership()
 	if w := disk.writing; w != nil {
 		if w.TruncateFrom != 0 && newest.Index >= w.TruncateFrom {
@@ -88,29 +86,48 @@ func (o *oracle) activeMembership(n *node, disk *shadow) *raft.Membership {
 	}
 	told := n.loop.Membership()
 	if told.Index > newest.Index && told.Index > disk.lastPlanned() {
-		return &told.Membership
+		return []*raft.Membership{&told.Membership, &newest.Membership}
 	}
 	if told.Index != newest.Index || !sameMembership(&told.Membership, &newest.Membership) {
 		o.w.fail("%v acts on the configuration of entry %d, %s, the newest in its log is that of %d, %s",
 			n, told.Index, membershipText(&told.Membership), newest.Index, membershipText(&newest.Membership))
 	}
-	return &newest.Membership
+	return []*raft.Membership{&newest.Membership}
 }
 
-// demandQuorum demands that an entry is on the disks of a majority of every half,
-// and returns one of them.
-func (o *oracle) demandQuorum(n *node, m *raft.Membership, index raft.Index, term raft.Term) *shadow {
+// demandQuorum demands that an entry is on the disks of a majority of every half
+// of one of the configurations, and returns one of them.
+func (o *oracle) demandQuorum(n *node, memberships []*raft.Membership, index raft.Index, term raft.Term) *shadow {
+	for _, m := range memberships {
+		if holder := o.quorum(m, index, term); holder != nil {
+			return holder
+		}
+	}
+	m := memberships[0]
+	var have []raft.MemberID
+	for _, member := range m.Members {
+		if o.disks[member.ID].holds(o, index, term) {
+			have = append(have, member.ID)
+		}
+	}
+	o.w.fail("%v commits entry %s, which only [%s] have on disk, of %s", n, at(index, term), membersText(have), membershipText(m))
+	return nil
+}
+
+// quorum returns one of a majority of every half that has an entry on disk, nil
+// when there is none.
+func (o *oracle) quorum(m *raft.Membership, index raft.Index, term raft.Term) *shadow {
 	var holder *shadow
 	for _, half := range [][]raft.MemberID{m.Voters, m.Outgoing} {
-		var have []raft.MemberID
+		have := 0
 		for _, id := range half {
-			if disk := o.disks[id]; disk != nil && disk.holds(o, index, term) {
-				have = append(have, id)
+			if disk := o.disks[id]; disk.holds(o, index, term) {
+				have++
 				holder = disk
 			}
 		}
-		if len(half) > 0 && 2*len(have) <= len(half) {
-			o.w.fail("%v commits entry %s, which only %s have on disk, of %s", n, at(index, term), fmt.Sprint("[", membersText(have), "]"), membershipText(m))
+		if len(half) > 0 && 2*have <= len(half) {
+			return nil
 		}
 	}
 	return holder

@@ -199,6 +199,9 @@ func (op *operation) rejected(err error) {
 	if op.appliedAt != 0 {
 		w.fail("client %d was told %q by %v, but its command was applied at %d", op.client.number, err, op.node, op.appliedAt)
 	}
+	if errors.Is(err, replica.ErrDiskFull) {
+		w.count(WritesRefusedFull)
+	}
 	op.finish(history.Rejected, err.Error())
 }
 

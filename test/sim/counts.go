@@ -31,6 +31,7 @@ const (
 	MessagesRepeated
 	WritesAcknowledged
 	WritesRefused
+	WritesRefusedFull
 	WritesUnknown
 	WritesUnknownApplied
 	CopiesApplied
@@ -56,6 +57,9 @@ const (
 	FaultSlowApply
 	FaultBurst
 	FaultClock
+	FaultForget
+	FaultFull
+	Mended
 	counters
 )
 
@@ -64,11 +68,11 @@ var counterNames = [counters]string{
 	"snapshots", "installed snapshots", "restores", "snapshot streams", "failed streams",
 	"disk writes", "crashes with a lost write", "crashes with a kept write",
 	"messages delivered", "dropped", "cut", "repeated",
-	"writes acknowledged", "refused", "of unknown outcome", "of those applied", "copies in the log",
+	"writes acknowledged", "refused", "refused for a full disk", "of unknown outcome", "of those applied", "copies in the log",
 	"reads answered", "reads refused", "reads at others than leaders", "conflicts",
 	"changes of membership done", "refused", "unknown", "transfers done", "wipes",
 	"crashes", "restarts", "pauses", "isolations", "splits", "bridges", "one-way cuts", "slow links",
-	"disk stalls", "slow disks", "slow state machines", "tick bursts", "clock changes",
+	"disk stalls", "slow disks", "slow state machines", "tick bursts", "clock changes", "disks that forgot", "full disks", "members whole again",
 }
 
 // String is the counter's name.

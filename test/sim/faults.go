@@ -24,18 +24,20 @@ const (
 	faultSlowApply
 	faultBurst
 	faultClock
+	faultForget
+	faultFull
 	faultWipe
 	faultKinds
 )
 
 var faultNames = [faultKinds]string{
 	"crash", "restart", "pause", "isolate", "split", "bridge", "one-way", "slow-links",
-	"stall", "slow-disk", "slow-apply", "burst", "clock", "wipe",
+	"stall", "slow-disk", "slow-apply", "burst", "clock", "forget", "full", "wipe",
 }
 
 var faultCounters = [faultKinds]Counter{
 	FaultCrash, FaultRestart, FaultPause, FaultIsolate, FaultSplit, FaultBridge, FaultOneWay, FaultSlowLinks,
-	FaultStall, FaultSlowDisk, FaultSlowApply, FaultBurst, FaultClock, Wipes,
+	FaultStall, FaultSlowDisk, FaultSlowApply, FaultBurst, FaultClock, FaultForget, FaultFull, Wipes,
 }
 
 // String is the fault's name.
@@ -76,7 +78,7 @@ func (w *world) breakSomething() {
 		w.wipeSpare()
 		return
 	}
-	if n == nil || n.paused {
+	if n == nil || n.paused || kind == faultForget && !w.mayForget(n) {
 		return
 	}
 	w.hurt(kind, n, w.about(2*w.options.Timeout()))
@@ -113,6 +115,10 @@ func (w *world) hurt(kind faultKind, n *node, d time.Duration) {
 		w.burst(n)
 	case faultClock:
 		n.setClock()
+	case faultForget:
+		w.forget(n, d)
+	case faultFull:
+		w.fill(n, d)
 	}
 }
 

@@ -136,7 +136,7 @@ func (w *world) stream(from *node, m raft.Message) {
 		return
 	}
 	from.after(time, func() {
-		if w.node(m.To) != to || to.life != toLife || to.paused || w.cut(from, to) {
+		if w.node(m.To) != to || to.life != toLife || to.paused || to.space == raft.SpaceFull || w.cut(from, to) {
 			ended(errStreamBroken)
 			return
 		}

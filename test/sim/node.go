@@ -51,6 +51,9 @@ type node struct {
 	stalledUntil time.Duration
 	diskSlow     time.Duration
 	applySlow    time.Duration
+	// space is how much room the disk has, and base where its log begins.
+	space raft.Space
+	base  raft.Index
 	// pending are the requests that wait for an answer. It is only looked up.
 	pending map[raft.RequestID]func(replica.Answer)
 }
@@ -75,6 +78,7 @@ func (n *node) wipe() {
 	} else {
 		n.id += idsPerGeneration
 	}
+	n.space = raft.SpacePlenty
 	n.w.oracle.newDisk(n.id)
 }
 
@@ -114,10 +118,15 @@ func (n *node) format(w *raft.Write) {
 // start runs the process on what the disk holds.
 func (n *node) start() {
 	w := n.w
+	if w.chance(0.3) {
+		n.must(n.disk.Keep())
+		w.oracle.disks[n.id].kept = w.oracle.disks[n.id].clone()
+	}
 	var err error
 	n.storage, err = n.disk.Open()
 	n.must(err)
 	w.oracle.opened(n, &n.storage.State)
+	n.base = n.storage.State.Base
 	n.life++
 	w.boots++
 	n.boot = w.boots
@@ -145,6 +154,7 @@ func (n *node) start() {
 		}
 	}
 	n.after(w.upTo(n.tick), next)
+	n.loop.Handle(replica.SpaceMeasured{Space: n.space})
 	n.turn()
 }
 
@@ -162,7 +172,7 @@ func (n *node) setClock() {
 // crash ends the process. A write under way is on the disk or it is not; one that
 // was not reported may be there all the same.
 func (n *node) crash() {
-	if n.writing != nil && n.w.chance(0.5) {
+	if n.writing != nil && !n.blocked(n.writing) && n.w.chance(0.5) {
 		n.w.count(CrashesAfterWrite)
 		n.persist(n.writing)
 	} else if n.writing != nil {
@@ -175,7 +185,7 @@ func (n *node) crash() {
 
 // stop ends the process in good order.
 func (n *node) stop() {
-	if n.writing != nil {
+	if n.writing != nil && !n.blocked(n.writing) {
 		n.persist(n.writing)
 	}
 	n.answer(n.loop.Abandon())

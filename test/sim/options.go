@@ -37,6 +37,8 @@ type Options struct {
 	MaxWriteBytes       int
 	MaxApplyBytes       int
 	CacheBytes          int
+	StallTicks          int
+	PauseTicks          int
 	SnapshotEntries     int
 
 	// Delay bounds how long a message, a write and an application take. A message
@@ -128,6 +130,9 @@ func (o *Options) drawLimits(r *rand.Rand) {
 	if r.IntN(2) == 0 {
 		o.CacheBytes = pick(r, 1, 400, 3000)
 	}
+	if r.IntN(2) == 0 {
+		o.StallTicks, o.PauseTicks = 1+r.IntN(2*o.ElectionTicksMax), 10+r.IntN(200)
+	}
 	if r.IntN(3) > 0 {
 		o.SnapshotEntries = pick(r, 3, 10, 30, 100)
 	}
@@ -183,6 +188,7 @@ func (o *Options) core() raft.Config {
 		MaxAppendBytes: o.MaxAppendBytes, MaxInflightAppends: o.MaxInflightAppends, MaxInflightBytes: o.MaxInflightBytes,
 		MaxUncommittedBytes: o.MaxUncommittedBytes, MaxWriteBytes: o.MaxWriteBytes, MaxApplyBytes: o.MaxApplyBytes,
 		CacheBytes: o.CacheBytes,
+		StallTicks: o.StallTicks, StallPauseTicks: o.PauseTicks, FullPauseTicks: o.PauseTicks,
 	}
 }
 
@@ -191,9 +197,9 @@ func (o *Options) String() string {
 	text := fmt.Sprintf("%d voters, %d spares, scenario %v, safety phase %v\n", o.Voters, o.Spares, o.Scenario, o.Duration)
 	text += fmt.Sprintf("tick %v, election %d to %d ticks, heartbeat %d, skew %v\n",
 		o.Tick, o.ElectionTicksMin, o.ElectionTicksMax, o.HeartbeatTicks, o.Skew)
-	text += fmt.Sprintf("append %d B, in flight %d and %d B, uncommitted %d B, write %d B, apply %d B, cache %d B, snapshot after %d entries\n",
+	text += fmt.Sprintf("append %d B, in flight %d and %d B, uncommitted %d B, write %d B, apply %d B, cache %d B, snapshot after %d entries, stalled after %d ticks, pause %d\n",
 		o.MaxAppendBytes, o.MaxInflightAppends, o.MaxInflightBytes, o.MaxUncommittedBytes,
-		o.MaxWriteBytes, o.MaxApplyBytes, o.CacheBytes, o.SnapshotEntries)
+		o.MaxWriteBytes, o.MaxApplyBytes, o.CacheBytes, o.SnapshotEntries, o.StallTicks, o.PauseTicks)
 	text += fmt.Sprintf("delay %v, tail %v with %v, disk %v, apply %v, drop %v, repeat %v, in order %t, failing streams %v, gather %v\n",
 		o.Delay, o.TailDelay, o.TailChance, o.DiskDelay, o.ApplyDelay, o.Drop, o.Repeat, o.InOrder, o.FailStream, o.Gather)
 	text += fmt.Sprintf("a fault every %v:", o.FaultEvery)

@@ -187,6 +187,7 @@ func (o *oracle) acted(n *node, effects *replica.Effects) {
 	for i := range effects.Apply {
 		o.released(n, disk, &effects.Apply[i])
 	}
+	disk.acted = n.loop.Membership()
 }
 
 // sent judges a message.

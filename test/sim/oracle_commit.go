@@ -69,9 +69,9 @@ func (o *oracle) leaderTerm(r *reign, disk *shadow, i raft.Index) (raft.Term, bo
 	return disk.termAt(o, i)
 }
 
-// activeMemberships returns the newest configuration in a member's log. One that
-// has not reached the disk yet is only known to the member itself, which may have
-// decided something before it began; so it comes with the one before.
+// activeMemberships returns the configurations that a member may have decided by
+// since it acted last: the one in force now, which must be the newest in its log
+// unless that is only in memory, and the one of then.
 func (o *oracle) activeMemberships(n *node, disk *shadow) []*raft.Membership {
 	newest := disk.membership()
 	if w := disk.writing; w != nil {
@@ -85,14 +85,12 @@ func (o *oracle) activeMemberships(n *node, disk *shadow) []*raft.Membership {
 		}
 	}
 	told := n.loop.Membership()
-	if told.Index > newest.Index && told.Index > disk.lastPlanned() {
-		return []*raft.Membership{&told.Membership, &newest.Membership}
-	}
-	if told.Index != newest.Index || !sameMembership(&told.Membership, &newest.Membership) {
+	inMemory := told.Index > newest.Index && told.Index > disk.lastPlanned()
+	if !inMemory && (told.Index != newest.Index || !sameMembership(&told.Membership, &newest.Membership)) {
 		o.w.fail("%v acts on the configuration of entry %d, %s, the newest in its log is that of %d, %s",
 			n, told.Index, membershipText(&told.Membership), newest.Index, membershipText(&newest.Membership))
 	}
-	return []*raft.Membership{&newest.Membership}
+	return []*raft.Membership{&told.Membership, &disk.acted.Membership}
 }
 
 // demandQuorum demands that an entry is on the disks of a majority of every half
@@ -106,7 +104,7 @@ func (o *oracle) demandQuorum(n *node, memberships []*raft.Membership, index raf
 	m := memberships[0]
 	var have []raft.MemberID
 	for _, member := range m.Members {
-		if o.disks[member.ID].holds(o, index, term) {
+		if o.disks[member.ID].held(o, index, term) {
 			have = append(have, member.ID)
 		}
 	}
@@ -121,9 +119,11 @@ func (o *oracle) quorum(m *raft.Membership, index raft.Index, term raft.Term) *s
 	for _, half := range [][]raft.MemberID{m.Voters, m.Outgoing} {
 		have := 0
 		for _, id := range half {
-			if disk := o.disks[id]; disk.holds(o, index, term) {
+			if disk := o.disks[id]; disk.held(o, index, term) {
 				have++
-				holder = disk
+				for holder = disk; !holder.holds(o, index, term); {
+					holder = holder.former
+				}
 			}
 		}
 		if len(half) > 0 && 2*have <= len(half) {
@@ -142,6 +142,9 @@ func (o *oracle) voted(n *node, disk *shadow, m *raft.Message) {
 	if m.Kind == raft.KindRequestVote {
 		to = n.id
 		o.w.count(Campaigns)
+		if disk.former != nil {
+			o.w.fail("%v stands for election, and its disk has lost what it had acknowledged", n)
+		}
 		o.requests[ballot{n.id, m.Term}] = position{m.LogIndex, m.LogTerm}
 		if disk.hard.Term == m.Term && disk.logAsVoted && !disk.holds(o, m.LogIndex, m.LogTerm) {
 			index, term := disk.end(o)
@@ -165,7 +168,8 @@ func (o *oracle) voted(n *node, disk *shadow, m *raft.Message) {
 
 // judgeElected demands that a candidate's log is up to date (section 5.4.1). The
 // voter's log is compared as of the write that holds the vote, unless that write
-// has changed the log too: then it is not known what the voter saw.
+// has changed the log too: then it is not known what the voter saw. One that has
+// lost something judges by what it had.
 func (o *oracle) judgeElected(n *node, disk *shadow, m *raft.Message) {
 	asked, ok := o.requests[ballot{m.To, m.Term}]
 	if !ok {
@@ -174,9 +178,11 @@ func (o *oracle) judgeElected(n *node, disk *shadow, m *raft.Message) {
 	if disk.hard.Term != m.Term || !disk.logAsVoted {
 		return
 	}
-	index, term := disk.end(o)
-	if term > asked.term || term == asked.term && index > asked.index {
-		o.w.fail("%v, whose log ends with %s, votes for %s, whose log ends with %s", n, at(index, term), memberText(m.To), at(asked.index, asked.term))
+	for ; disk != nil; disk = disk.former {
+		index, term := disk.end(o)
+		if term > asked.term || term == asked.term && index > asked.index {
+			o.w.fail("%v, whose log ends or ended with %s, votes for %s, whose log ends with %s", n, at(index, term), memberText(m.To), at(asked.index, asked.term))
+		}
 	}
 }
 

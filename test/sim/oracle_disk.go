@@ -17,10 +17,17 @@ type shadow struct {
 	terms []raft.Term
 	// memberships are the configurations in the log, the oldest one that of base.
 	memberships []raft.MembershipAt
-	// writing is the write under way.
+	// writing is the write under way, and acted the configuration in force when the
+	// member acted last.
 	writing *raft.Write
+	acted   raft.MembershipAt
 	// logAsVoted tells that the log is still the one that the last vote saw.
 	logAsVoted bool
+	// former is what the disk held before it lost some of it, until it holds at
+	// least as much again. What it had acknowledged then still counts.
+	former *shadow
+	// kept is what it goes back to when it forgets all that came since.
+	kept *shadow
 }
 
 func (o *oracle) newDisk(id raft.MemberID) { o.disks[id] = &shadow{id: id} }
@@ -52,6 +59,29 @@ func (s *shadow) termAt(o *oracle, i raft.Index) (raft.Term, bool) {
 func (s *shadow) holds(o *oracle, i raft.Index, t raft.Term) bool {
 	have, ok := s.termAt(o, i)
 	return ok && have == t
+}
+
+// held tells whether the disk holds an entry, or did before it lost something.
+func (s *shadow) held(o *oracle, i raft.Index, t raft.Term) bool {
+	for ; s != nil; s = s.former {
+		if s.holds(o, i, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// clone returns a copy of the log alone.
+func (s *shadow) clone() *shadow {
+	return &shadow{id: s.id, base: s.base, terms: slices.Clone(s.terms), memberships: slices.Clone(s.memberships)}
+}
+
+// cut takes away all entries from an index on.
+func (s *shadow) cut(from raft.Index) {
+	s.terms = slices.Clone(s.terms[:min(int(from-s.base)-1, len(s.terms))])
+	for len(s.memberships) > 0 && s.memberships[len(s.memberships)-1].Index >= from {
+		s.memberships = s.memberships[:len(s.memberships)-1]
+	}
 }
 
 // end returns the place of the last entry.
@@ -106,6 +136,7 @@ func (o *oracle) saved(n *node, w *raft.Write) {
 			s.memberships = append(s.memberships, raft.MembershipAt{Index: e.Index, Membership: *e.Membership})
 		}
 	}
+	o.mended(s)
 }
 
 func (o *oracle) truncated(n *node, s *shadow, from raft.Index) {
@@ -117,9 +148,33 @@ func (o *oracle) truncated(n *node, s *shadow, from raft.Index) {
 	}
 	s.logAsVoted = false
 	o.w.count(Truncations)
-	s.terms = slices.Clone(s.terms[:min(int(from-s.base)-1, len(s.terms))])
-	for len(s.memberships) > 0 && s.memberships[len(s.memberships)-1].Index >= from {
-		s.memberships = s.memberships[:len(s.memberships)-1]
+	s.cut(from)
+}
+
+// forgot puts another log in the place of the one that a disk held.
+func (o *oracle) forgot(n *node, rest *shadow) {
+	s := o.disks[n.id]
+	former := s.clone()
+	former.former = s.former
+	s.base, s.terms, s.memberships = rest.base, slices.Clone(rest.terms), slices.Clone(rest.memberships)
+	s.former, s.logAsVoted = former, false
+	o.mended(s)
+	last, term := s.end(o)
+	o.w.trace.tell(traceFault, n, "the disk comes back with a log up to %s", at(last, term))
+}
+
+// mended forgets what a disk held before once it holds at least as much again.
+func (o *oracle) mended(s *shadow) {
+	index, term := s.end(o)
+	for former := s.former; former != nil; former = former.former {
+		i, t := former.end(o)
+		if t > term || t == term && i > index {
+			return
+		}
+	}
+	if s.former != nil {
+		s.former = nil
+		o.w.count(Mended)
 	}
 }
 
@@ -152,7 +207,7 @@ func (o *oracle) snapshot(n *node, meta *raft.SnapshotMeta) {
 // opened compares what a storage says with what was written to it.
 func (o *oracle) opened(n *node, state *raft.State) {
 	s := o.disks[n.id]
-	s.writing = nil
+	s.writing, s.acted = nil, raft.MembershipAt{}
 	term, _ := s.termAt(o, s.last())
 	if state.Last != s.last() || state.HardState.Term != s.hard.Term || state.HardState.Vote != s.hard.Vote ||
 		len(state.Terms) > 0 && state.Terms[len(state.Terms)-1].Term != term {

@@ -29,7 +29,9 @@ func (w *world) order() {
 	if n == nil || w.random.IntN(8) == 0 {
 		n = w.running()
 	}
-	if n == nil || n.paused {
+	if n == nil || n.paused || w.ailing() {
+		// Whoever changes a membership looks first whether all its members are
+		// whole: a smaller one could leave them without a majority.
 		return
 	}
 	active := n.loop.Membership().Membership

@@ -31,6 +31,7 @@ func (w *world) heal() {
 	w.trace.tell(traceHealed, nil, "everything heals")
 	for _, n := range w.nodes {
 		n.diskSlow, n.applySlow, n.stalledUntil = 0, 0, w.now
+		n.setSpace(raft.SpacePlenty)
 		n.setClock()
 		if n.loop == nil {
 			n.start()

@@ -18,25 +18,33 @@ func (n *node) write(w *raft.Write) {
 	}
 	d := n.w.upTo(n.w.options.DiskDelay) + n.diskSlow
 	d = max(d, n.stalledUntil-n.w.now)
-	n.after(d, func() {
-		if n.stalledUntil > n.w.now {
-			n.after(n.stalledUntil-n.w.now, func() { n.finish(w) })
-			return
-		}
-		n.finish(w)
-	})
+	n.after(d, func() { n.finish(w) })
 }
 
+// finish ends a write, once the disk lets it.
 func (n *node) finish(w *raft.Write) {
-	n.persist(w)
-	n.reported(w)
+	switch {
+	case n.stalledUntil > n.w.now:
+		n.after(n.stalledUntil-n.w.now, func() { n.finish(w) })
+	case n.blocked(w):
+		n.after(100*time.Millisecond, func() { n.finish(w) })
+	default:
+		n.persist(w)
+		n.reported(w)
+	}
 }
+
+// blocked tells whether a write waits for room on the disk.
+func (n *node) blocked(w *raft.Write) bool { return n.space == raft.SpaceFull && len(w.Entries) > 0 }
 
 // persist makes a write durable.
 func (n *node) persist(w *raft.Write) {
 	n.w.count(Writes)
 	n.w.trace.write(n, w)
 	n.must(n.storage.Save(w))
+	if w.Snapshot != nil {
+		n.base = w.Snapshot.Index
+	}
 	n.w.oracle.saved(n, w)
 }
 
@@ -120,7 +128,7 @@ func (n *node) saveSnapshot(order *replica.SaveSnapshot) {
 		})
 		done := replica.SnapshotSaved{Meta: order.Meta, SizeBytes: size, Err: err}
 		if err == nil {
-			done.Base = first - 1
+			done.Base, n.base = first-1, first-1
 			n.w.count(Snapshots)
 		}
 		n.w.trace.note(traceSnapshot, n, uint64(order.Meta.Index), uint64(done.Base), boolean(err == nil))

@@ -154,11 +154,14 @@ func withoutManifest(dir string) error {
 	return nil
 }
 
+// errDirectoryTaken has Badger's words for a directory that another process holds.
+var errDirectoryTaken = errors.New("Cannot acquire directory lock") //nolint:staticcheck // not ours to spell
+
 // machineErrors are failures of the machine, or of how it is set up. They say
 // nothing about what lies on the disk.
 var machineErrors = []error{
 	unix.EACCES, unix.EPERM, unix.EROFS, unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE,
-	unix.ENOMEM, unix.EAGAIN, unix.EIO, errors.New("Cannot acquire directory lock"),
+	unix.ENOMEM, unix.EAGAIN, unix.EIO, errDirectoryTaken,
 }
 
 // ofMachine tells whether an error of Badger is one of them. Badger passes on

@@ -10,6 +10,7 @@ import (
 // Kind is what an operation does to a key.
 type Kind string
 
+// The kinds.
 const (
 	Get Kind = "get"
 	Put Kind = "put"

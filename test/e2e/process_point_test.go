@@ -23,16 +23,24 @@ type killPoint struct {
 	// conflicting is set where only a member passes whose log is cut because a new
 	// leader has another.
 	conflicting bool
+	// forming is set where a member passes at its first start only.
+	forming bool
 }
 
 const (
+	inNode    = "internal/node"
 	inReplica = "pkg/raft/replica"
 	inLog     = "pkg/raft/badgerlog"
 )
 
-// allKillPoints lists them in the order of a write's way. Each edit's line is what
+// allKillPoints lists them in the order of a member's life and a write's way. Each edit's line is what
 // comes next when the process dies.
 var allKillPoints = []killPoint{
+	{name: "a file of the new directory written, not named", forming: true, edit: edit{dir: inLog, function: "replaceFile", line: "return moveFile(path+temporary, path)"}},
+	{name: "directory there, identity not", forming: true, edit: edit{dir: inLog, function: "Format", line: "if err == nil {"}},
+	{name: "identity there, log not", forming: true, edit: edit{dir: inLog, function: "openBadger", line: "logger := badgerLogger{logger: l.options.Logger, failure: l.failure}"}},
+	{name: "first configuration agreed, not saved", forming: true, edit: edit{dir: inNode, function: "begin", line: "if err := n.log.Save(write); err != nil {"}},
+	{name: "first configuration saved, not used", forming: true, edit: edit{dir: inNode, function: "begin", line: "return raft.State{"}},
 	{name: "sent, not saved", edit: edit{dir: inReplica, function: "runStorage", line: "if err := r.options.Storage.Save(w); err != nil {"}},
 	{name: "put together, not committed", edit: edit{dir: inLog, function: "append", line: "if report.Sync, err = l.commit(b); err != nil {"}},
 	{name: "on disk, the watermark behind", edit: edit{dir: inLog, function: "append", line: "if err := l.raiseWatermark(); err != nil {"}},
@@ -121,17 +129,16 @@ func TestKilledAtNamedPointsLosesNothing(t *testing.T) {
 	if testing.Short() && *killPoints == 0 {
 		t.Skip("builds a node that dies at named points; runs without -short, or with -kill-points")
 	}
-	c := newCluster(t, 3, "--snapshot-entries", "100")
-	for _, n := range c.nodes {
-		n.program = alteredNode(t, mortalNode)
-		n.env = []string{pointEnv + "=" + n.pointFile()}
-	}
+	c := mortalCluster(t)
 	c.start()
 	c.awaitReady()
 	l := startLoad(t, c, requestTimeout)
 	kills := 0
 	for range passes {
 		for i, p := range allKillPoints {
+			if p.forming {
+				continue
+			}
 			leader := c.awaitLeader(c.nodes)
 			victims := []*node{c.without(leader.name)[rand.N(2)]}
 			if !p.lagging && !p.conflicting {
@@ -146,7 +153,42 @@ func TestKilledAtNamedPointsLosesNothing(t *testing.T) {
 	}
 	l.awaitWrites(20)
 	l.finish(t)
-	t.Logf("EVIDENCE kill -9 at named points: %d kills at %d points; %s", kills, len(allKillPoints), l.record.figures())
+	t.Logf("EVIDENCE kill -9 at named points: %d kills; %s", kills, l.record.figures())
+}
+
+func TestKilledWhileItFormsAClusterStillForms(t *testing.T) {
+	if testing.Short() && *killPoints == 0 {
+		t.Skip("builds a node that dies at named points; runs without -short, or with -kill-points")
+	}
+	for i, p := range allKillPoints {
+		// The first is passed for one file after the other.
+		for before := 0; p.forming && before < 3 && (before == 0 || i == 0); before++ {
+			t.Run(fmt.Sprintf("%s/%d", p.name, before), func(t *testing.T) {
+				c := mortalCluster(t)
+				victim := c.random()
+				victim.dieAt(i, before)
+				c.start()
+				victim.awaitDeath(p.name)
+				victim.live()
+				victim.start()
+				c.awaitReady()
+				for _, n := range c.nodes {
+					c.put(n, "by-"+n.name, "value")
+				}
+			})
+		}
+	}
+}
+
+// mortalCluster lays out a cluster of three mortal nodes.
+func mortalCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := newCluster(t, 3, "--snapshot-entries", "100")
+	for _, n := range c.nodes {
+		n.program = alteredNode(t, mortalNode)
+		n.env = []string{pointEnv + "=" + n.pointFile()}
+	}
+	return c
 }
 
 // killAt lets a member die at a point while the others go on, and brings it back.

@@ -115,7 +115,7 @@ func judge(o *history.Operation, a answer) (fault string) {
 func judgeRefusal(o *history.Operation, a answer) (fault string) {
 	o.Revision = 0
 	switch {
-	case a.status != http.StatusServiceUnavailable && a.status != http.StatusGatewayTimeout:
+	case a.status != http.StatusServiceUnavailable && a.status != http.StatusGatewayTimeout && a.problem.Code != "disk_full":
 		return "a refusal that nobody expects"
 	case a.problem.Outcome == "unknown" && o.Kind == history.Get:
 		return "the outcome of a read can't be unknown"

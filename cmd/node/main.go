@@ -28,7 +28,7 @@ func main() {
 
 func command() *cobra.Command {
 	c := newRunCommand()
-	c.AddCommand(newDevCommand())
+	c.AddCommand(newDevCommand(), newRecoverCommand())
 	c.CompletionOptions.DisableDefaultCmd = true
 	return c
 }

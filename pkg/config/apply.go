@@ -21,6 +21,8 @@ func (s *State) execute(index uint64, command []byte) Result {
 		return s.put(f)
 	case *deleteFields:
 		return s.delete(f)
+	case *recoverFields:
+		return s.recover(f)
 	default:
 		panic(fmt.Sprintf("config: a command decodes to %T, which nothing carries out", fields))
 	}

@@ -38,8 +38,9 @@ type Delete struct {
 type commandKind uint8
 
 const (
-	kindPut    commandKind = 1
-	kindDelete commandKind = 2
+	kindPut     commandKind = 1
+	kindDelete  commandKind = 2
+	kindRecover commandKind = 3
 )
 
 // commandHeaderBytes is what stands before the array.
@@ -48,8 +49,9 @@ const commandHeaderBytes = 2
 // layouts holds, for each kind, the number of array elements of version 1, 2
 // and so on.
 var layouts = map[commandKind][]int{
-	kindPut:    {6},
-	kindDelete: {4},
+	kindPut:     {6},
+	kindDelete:  {4},
+	kindRecover: {1},
 }
 
 // putFields is a put in the log. Append only.
@@ -115,8 +117,8 @@ func encodeCommand(kind commandKind, fields any, variable int) ([]byte, error) {
 	return buf, nil
 }
 
-// decodeCommand returns the *putFields or *deleteFields that data holds,
-// checked. Its error is ErrUnknownCommand or ErrMalformedCommand.
+// decodeCommand returns the *putFields, *deleteFields or *recoverFields that data
+// holds, checked. Its error is ErrUnknownCommand or ErrMalformedCommand.
 func decodeCommand(data []byte) (any, error) {
 	if len(data) < commandHeaderBytes || len(data) > MaxCommandBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes", ErrMalformedCommand, len(data))
@@ -132,6 +134,8 @@ func decodeCommand(data []byte) (any, error) {
 		fields = new(putFields)
 	case kindDelete:
 		fields = new(deleteFields)
+	case kindRecover:
+		fields = new(recoverFields)
 	}
 	if err := decodeFields(data[commandHeaderBytes:], versions[version-1], fields); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedCommand, err)

@@ -108,13 +108,23 @@ func (c *trio) newMember(i int) admin.NewMember {
 	return admin.NewMember{MemberID: status.MemberID, Name: status.Name, Address: c.at(i, 1)}
 }
 
-// put writes through node i.
+// put writes through node i, again when a change of leaders got in between.
 func (c *trio) put(i int, key, value string) {
 	c.t.Helper()
 	url := "http://" + c.at(i, 0) + "/v1/kv/test/" + key
-	if code, body := ask(c.t, http.MethodPut, url, value); code != http.StatusCreated && code != http.StatusOK {
-		c.t.Fatalf("PUT at node %d: %d %s", i, code, body)
+	last := ""
+	for range 100 {
+		code, body := ask(c.t, http.MethodPut, url, value)
+		if code == http.StatusCreated || code == http.StatusOK {
+			return
+		}
+		last = fmt.Sprintf("%d %s", code, body)
+		if code != http.StatusServiceUnavailable && code != http.StatusGatewayTimeout {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
+	c.t.Fatalf("PUT at node %d: %s", i, last)
 }
 
 // problemCode returns the code of a refusal.

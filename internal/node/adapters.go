@@ -41,6 +41,9 @@ func (m machine) Apply(entries []raft.Entry) []any {
 	return results
 }
 
+// What the log may have under way is what the store remembers.
+var _ [config.MaxUnanswered]struct{} = [raft.MaxUnanswered]struct{}{}
+
 // origin says in the store's words who proposed an entry.
 func origin(e *raft.Entry) config.Origin {
 	o := &e.Origin

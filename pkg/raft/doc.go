@@ -10,6 +10,7 @@
 //
 //	raft.go         terms, roles and dispatch                5.1, 5.5, figures 2 and 4
 //	election.go     pre-vote, votes, becoming a leader       5.2, 5.4.1, 5.6, thesis 9.6
+//	forwarded.go    proposals that another member sends on   8
 //	replication.go  AppendEntries both ways, commit rule,    5.3, 5.4.2, figures 7 and 8,
 //	                InstallSnapshot                          7, figure 13
 //	read.go         linearizable reads without a log entry   8, thesis 6.4
@@ -64,8 +65,8 @@
 // While a majority of the voters runs and hears each other, and no more of them are
 // faulty than the others can outvote, there is a leader and requests are answered.
 // A read barrier is at least as new as everything that was committed before it was
-// asked for. Every refused request is answered with a Reason. A message may be lost,
-// repeated, delayed or reordered at will, save that a Propose must not be repeated.
+// asked for. Every refused request is answered with a Reason, and is certainly not
+// carried out. A message may be lost, repeated, delayed or reordered at will.
 //
 // # What it never does
 //

@@ -196,6 +196,7 @@ func (r *Raft) becomeLeader() {
 	r.trackMembers()
 	r.uncommittedBytes, r.termStart = 0, r.log.last+1
 	r.clock.restart()
+	r.forwarders = nil
 	r.appendEntry(Entry{Kind: EntryNoOp})
 	r.broadcastAppend()
 }

@@ -36,7 +36,8 @@ const (
 	// is compacted away (section 7). The driver streams the file; the
 	// receiving core sees the message once the file has arrived whole.
 	KindInstallSnapshot MessageKind = 9
-	// KindPropose forwards proposals to the leader.
+	// KindPropose forwards proposals to the leader of Term, and of no other. Their
+	// IDs grow, from one message to the next too.
 	KindPropose MessageKind = 10
 	// KindProposeReply tells where each was appended, or why it was not.
 	KindProposeReply MessageKind = 11
@@ -52,8 +53,7 @@ const (
 
 // Message is what members say to each other. Which fields are used depends on
 // Kind; the others are zero. A message may be lost, repeated, delayed or
-// overtaken without harm, with one exception: a Propose must not be repeated, or
-// its commands may be appended twice.
+// overtaken without harm.
 type Message struct {
 	Kind MessageKind
 	From MemberID

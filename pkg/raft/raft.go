@@ -66,6 +66,7 @@ type Raft struct {
 	reads            reads
 	transfer         *transfer
 	clock            clock
+	forwarders       []forwarder
 	// sessions counts the leader's acquaintances with members: answers of an
 	// earlier one don't count, be it that the member was removed and added
 	// again since, or that it has restarted and may have lost its log.
@@ -179,8 +180,7 @@ func isClientKind(k MessageKind) bool {
 func (r *Raft) stepClient(m *Message) {
 	switch m.Kind {
 	case KindPropose:
-		results := r.appendProposals(m.Proposals)
-		r.send(Message{Kind: KindProposeReply, To: m.From, Results: results})
+		r.handlePropose(m)
 	case KindProposeReply:
 		r.out.results = append(r.out.results, m.Results...)
 	case KindReadIndex:

@@ -33,9 +33,10 @@ func ParseMemberID(s string) (MemberID, error) {
 	return MemberID(v), nil
 }
 
-// RequestID names a proposal or a read. Boot is a number drawn at each start
-// of the member that took the request and Sequence counts its requests since,
-// so an answer that arrives after a restart can't be taken for another's.
+// RequestID names the offer of a proposal, or a read. Boot is the number of the
+// start of the member that made the request, greater than that of each earlier
+// start, and Sequence counts its requests since, so an answer that arrives after
+// a restart can't be taken for another's.
 type RequestID struct {
 	Boot     uint64
 	Sequence uint64
@@ -53,9 +54,12 @@ type Origin struct {
 	Sequence uint64
 	// Answered is a sequence up to which every proposal of this start was
 	// answered and is not offered again, so results up to it can be forgotten.
-	// It is below Sequence.
+	// It is below Sequence, by MaxUnanswered at most.
 	Answered uint64
 }
+
+// MaxUnanswered is how many proposals of one member can be under way.
+const MaxUnanswered = 8192
 
 // EntryKind says how an entry's data is to be read.
 type EntryKind uint8

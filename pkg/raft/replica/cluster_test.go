@@ -30,9 +30,13 @@ type world struct {
 	// acked is the highest index of an acknowledged proposal.
 	acked     raft.Index
 	proposals map[string]*outcome
-	sequence  uint64
-	orders    map[raft.RequestID]bool
-	changes   orderCount
+	// origins tells which command goes by an origin, without its Answered.
+	origins  map[raft.Origin]string
+	sequence uint64
+	orders   map[raft.RequestID]bool
+	changes  orderCount
+	// copies counts the entries that repeat an earlier one.
+	copies int
 	// changing worlds change their membership as they go.
 	changing bool
 }
@@ -53,12 +57,14 @@ type member struct {
 	id    raft.MemberID
 	disk  *rafttest.MemoryDisk
 	boot  uint64
+	// starts counts the node's starts, on its disk.
+	starts uint64
 
 	loop    *replica.Loop
 	storage rafttest.OpenedStorage
 	write   *raft.Write
 	works   []replica.ApplyWork
-	log     []string
+	machine machine
 	last    raft.Index
 	reads   map[raft.RequestID]raft.Index
 }
@@ -68,7 +74,7 @@ func newWorld(t *testing.T, seed uint64, size int) *world {
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]int]bool{},
 		leaders: map[raft.Term]raft.MemberID{}, applied: map[raft.Index]string{},
-		proposals: map[string]*outcome{}, orders: map[raft.RequestID]bool{},
+		proposals: map[string]*outcome{}, origins: map[raft.Origin]string{}, orders: map[raft.RequestID]bool{},
 	}
 	var members []raft.Member
 	for i := range size + spares {
@@ -119,7 +125,8 @@ func (w *world) open(n *member) {
 // start starts a node from its disk.
 func (w *world) start(n *member) {
 	w.open(n)
-	n.boot = w.random.Uint64()
+	n.starts++
+	n.boot = n.starts<<32 | uint64(w.random.Uint32())
 	var err error
 	n.loop, err = replica.NewLoop(replica.LoopOptions{
 		Core: raft.Config{
@@ -129,7 +136,7 @@ func (w *world) start(n *member) {
 		State: n.storage.State, Boot: n.boot, SnapshotEntries: 12, SnapshotBytes: 1 << 30,
 	})
 	must(w.t, err)
-	n.log, n.last, n.reads = nil, 0, map[raft.RequestID]raft.Index{}
+	n.machine, n.last, n.reads = machine{}, 0, map[raft.RequestID]raft.Index{}
 	if n.storage.State.Snapshot.Index > 0 {
 		w.restore(n, n.storage.State.Snapshot)
 	}
@@ -165,8 +172,11 @@ func (w *world) act(n *member) {
 	n.works = append(n.works, effects.Apply...)
 	if effects.TakeSnapshot {
 		w.applyAll(n)
-		frozen, at := append([]string(nil), n.log...), n.last
-		n.loop.Handle(replica.Viewed{Index: at, Write: func(out io.Writer) error { return writeLog(out, frozen) }})
+		frozen, at := n.machine.encode(w.t), n.last
+		n.loop.Handle(replica.Viewed{Index: at, Write: func(out io.Writer) error {
+			_, err := out.Write(frozen)
+			return err
+		}})
 	}
 	if effects.SaveSnapshot != nil {
 		first, err := n.storage.SaveSnapshot(effects.SaveSnapshot.Meta, effects.SaveSnapshot.Write)
@@ -249,20 +259,43 @@ func (w *world) applyEntry(n *member, e *raft.Entry) any {
 	if e.Index != n.last+1 {
 		w.t.Fatalf("%s applies %d after %d", n.id, e.Index, n.last)
 	}
-	content := fmt.Sprintf("%d %d %s", e.Term, e.Kind, e.Data)
+	w.checkAnswered(e)
+	result, first := n.machine.apply(e)
+	content := fmt.Sprintf("%d %d %s %+v %t", e.Term, e.Kind, e.Data, e.Origin, first)
 	if seen, ok := w.applied[e.Index]; ok && seen != content {
 		w.t.Fatalf("%s applies %q at %d where another applied %q", n.id, content, e.Index, seen)
 	}
 	w.applied[e.Index] = content
 	n.last = e.Index
-	n.log = append(n.log, string(e.Data))
-	if o := w.proposals[string(e.Data)]; o != nil {
+	if o := w.proposals[string(e.Data)]; o != nil && first {
 		o.applied[e.Index] = true
 		if len(o.applied) > 1 {
-			w.t.Fatalf("%s was applied at several indexes: %v", e.Data, o.applied)
+			w.t.Fatalf("%s was carried out at several indexes: %v", e.Data, o.applied)
+		}
+	} else if o != nil {
+		w.copies++
+	}
+	return result
+}
+
+// checkAnswered checks that nobody waits for what an entry says is answered, and
+// that one name stands for one command.
+func (w *world) checkAnswered(e *raft.Entry) {
+	if e.Kind != raft.EntryCommand {
+		return
+	}
+	name := e.Origin
+	name.Answered = 0
+	if other, ok := w.origins[name]; ok && other != string(e.Data) {
+		w.t.Fatalf("%s and %s are both named %+v", other, e.Data, name)
+	}
+	w.origins[name] = string(e.Data)
+	for sequence := e.Origin.Answered; sequence > 0; sequence-- {
+		name.Sequence = sequence
+		if command, ok := w.origins[name]; ok && !w.proposals[command].told {
+			w.t.Fatalf("entry %d says that %s is answered, which it is not", e.Index, command)
 		}
 	}
-	return string(e.Data)
 }
 
 func (w *world) restore(n *member, want raft.SnapshotMeta) {
@@ -271,12 +304,11 @@ func (w *world) restore(n *member, want raft.SnapshotMeta) {
 	if meta.Index != want.Index || meta.Term != want.Term {
 		w.t.Fatalf("the newest snapshot is %d, want %d", meta.Index, want.Index)
 	}
-	n.log, err = readLog(r)
-	must(w.t, err)
+	n.machine = decodeMachine(w.t, r)
 	must(w.t, r.Close())
 	n.last = meta.Index
-	if len(n.log) != int(meta.Index) {
-		w.t.Fatalf("the snapshot at %d holds %d entries", meta.Index, len(n.log))
+	if len(n.machine.Log) != int(meta.Index) {
+		w.t.Fatalf("the snapshot at %d holds %d entries", meta.Index, len(n.machine.Log))
 	}
 }
 

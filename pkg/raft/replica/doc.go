@@ -10,14 +10,16 @@
 //
 // What it promises: a proposal is answered exactly once, with the state machine's
 // result at this member, or with an error that tells whether it may still take
-// effect (ErrOutcomeUnknown) or certainly will not (all others). A read barrier
+// effect (ErrOutcomeUnknown) or certainly will not (all others). It is offered to
+// one leader after another until it is answered or its caller gives up. The log
+// may then hold it more than once, each time with the same raft.Origin, by which
+// the state machine carries it out once. A read barrier
 // that succeeds means that this member's state machine holds everything that was
 // acknowledged anywhere before the barrier was asked for. Queues are bounded, and
 // what does not fit is refused at once. After the first error of the storage the
 // replica stops and never writes again.
 //
-// What it never does: it never sends a proposal twice unless the first was
-// certainly not appended, never lets a slow disk, peer or state machine block the
+// What it never does: it never lets a slow disk, peer or state machine block the
 // loop, and never decides anything about the content of commands.
 //
 // It is used by internal/node, which brings the real parts, and by simulators.

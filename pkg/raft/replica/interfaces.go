@@ -38,7 +38,7 @@ type SpaceGauge interface {
 }
 
 // Sender carries messages to other members. Both methods return at once; what
-// can't be carried is dropped, and a Propose is never delivered twice.
+// can't be carried is dropped. Messages may be lost, repeated and reordered.
 type Sender interface {
 	// Send queues messages for their receivers.
 	Send(messages []raft.Message)

@@ -47,7 +47,7 @@ func NewLoop(o LoopOptions) (*Loop, error) {
 		options:         o,
 		maxCommandBytes: maxCommandBytes,
 		core:            core,
-		proposals:       newProposals(),
+		proposals:       newProposals(&o),
 		readers:         readers{byID: map[raft.RequestID]*reader{}},
 		orders:          orders{byID: map[raft.RequestID]*order{}},
 		snapshots:       snapshots{index: o.State.Snapshot.Index},
@@ -60,7 +60,7 @@ func (l *Loop) Handle(event Event) {
 	switch e := event.(type) {
 	case Tick:
 		l.core.Tick()
-		l.retryRefused()
+		l.tickProposals()
 		l.tickReads()
 		l.snapshots.tick()
 	case TimeIs:
@@ -96,7 +96,7 @@ func (l *Loop) Handle(event Event) {
 
 func (l *Loop) cancel(id raft.RequestID) {
 	if p := l.proposals.byID[id]; p != nil {
-		l.cancelProposal(p)
+		p.giveUp(l, ErrNoLeader)
 	}
 	if one := l.readers.byID[id]; one != nil {
 		l.cancelRead(one)
@@ -113,7 +113,7 @@ func (l *Loop) appliedWork(e Applied) {
 		l.applied = e.Work.Restore.Index
 		l.snapshots.restored(l.applied)
 		l.settleSnapshots(l.applied)
-		l.settleRestored(l.applied)
+		l.settleRestored(e.Work.Restore)
 	} else if n := len(e.Work.Entries); n > 0 {
 		l.applied = e.Work.Entries[n-1].Index
 		l.snapshots.applied(e.Work.Entries)

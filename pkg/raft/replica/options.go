@@ -14,11 +14,13 @@ type LoopOptions struct {
 	// Core configures the Raft core, State is what the storage held at start.
 	Core  raft.Config
 	State raft.State
-	// Boot was drawn at random for this start of the member. It is part of every
-	// request's ID, so that answers from before a restart mean nothing. Required.
+	// Boot is the number of this start of the member, greater than that of each
+	// earlier one. It is part of every request's ID and every proposal's origin, so
+	// that what is left of an earlier start means nothing. Required.
 	Boot uint64
 	// MaxProposals and MaxProposalBytes bound the proposals that are not
-	// answered yet. Defaults 8192 and 64 MiB.
+	// answered yet. Defaults 8192 and 64 MiB. Of them raft.MaxUnanswered at most
+	// are with the leader; the others wait for their turn.
 	MaxProposals     int
 	MaxProposalBytes int
 	// MaxReads bounds the read barriers that are not answered yet. Default

@@ -1,36 +1,36 @@
 package replica
 
 import (
-	"slices"
-
 	"github.com/conclave-dev/conclave/pkg/raft"
 )
 
 // proposals tracks what became of each proposal until it is answered. One is
-// queued while it is with this loop, sent once the core has it, placed once its
-// index and term are known, and answered when that index is applied.
+// queued while it waits for a leader, sent once it was offered to one, placed
+// once that leader has said that it appended it, and answered when the first copy
+// of it is applied here. It is offered again, under the same origin, whenever its
+// last offer has come to nothing or may have.
 type proposals struct {
+	// member and boot are those of every origin.
+	member raft.MemberID
+	boot   uint64
+
 	byID map[raft.RequestID]*proposal
 	// byAttempt finds a sent proposal by the ID under which the core got it. Each
 	// time it is offered it gets a new one, so that a repeated refusal of an
 	// earlier attempt can't be taken for that of a later one.
 	byAttempt map[raft.RequestID]*proposal
-	// queued wait for the next call of the core, refused for the next tick: they
-	// were certainly not appended, so they may be offered again.
+	// queued wait for the next call of the core, refused for the next tick.
 	queued  []*proposal
 	refused []*proposal
-	// sent lists proposals whose place is not known, in order; those that have
-	// moved on are skipped.
-	sent []*proposal
-	// placed finds a proposal by the index of its entry.
-	placed map[raft.Index]*proposal
-	bytes  int
+	// open lists what was offered by sequence: the first has sequence answered+1,
+	// and all up to answered are done.
+	open     []*proposal
+	answered uint64
+	bytes    int
 
-	// results keeps the latest applied entries' results while proposals are sent:
-	// a forwarded one may be applied here before the leader's word arrives of
-	// where it was placed.
-	results     map[raft.Index]appliedResult
-	resultsFrom raft.Index
+	// ticks counts ticks, and appliedTerm is the term of the last applied entry.
+	ticks       uint64
+	appliedTerm raft.Term
 }
 
 type proposalState uint8
@@ -47,29 +47,32 @@ type proposal struct {
 	data  []byte
 	frees bool
 	state proposalState
-	// attempt is the ID under which the core got it last.
-	attempt raft.RequestID
-	// leader and sentTerm tell whom the core gave it to.
-	leader   raft.MemberID
-	sentTerm raft.Term
-	index    raft.Index
-	term     raft.Term
+	// sequence is that of its origin, 0 before it is offered for the first time.
+	sequence uint64
+	// attempt is the ID under which the core got it last, in which term, and at
+	// which tick.
+	attempt     raft.RequestID
+	term        raft.Term
+	offeredTick uint64
+	// index is where it was placed.
+	index raft.Index
+	// doubtful tells that an earlier offer may have got it into the log, passed
+	// that a snapshot was restored that may hold it. Then a refusal of the last
+	// offer proves nothing.
+	doubtful bool
+	passed   bool
 }
 
-type appliedResult struct {
-	term   raft.Term
-	result any
-}
+// resendTicks is when a proposal is offered again to the same leader, because it
+// has not said a word of it: the message or the answer may be lost. A leader
+// answers at once, and a connection that broke is noticed no sooner.
+const resendTicks = 100
 
-// maxKeptResults bounds proposals.results.
-const maxKeptResults = 16384
-
-func newProposals() proposals {
+func newProposals(o *LoopOptions) proposals {
 	return proposals{
+		member: o.Core.ID, boot: o.Boot, appliedTerm: o.State.Snapshot.Term,
 		byID:      map[raft.RequestID]*proposal{},
 		byAttempt: map[raft.RequestID]*proposal{},
-		placed:    map[raft.Index]*proposal{},
-		results:   map[raft.Index]appliedResult{},
 	}
 }
 
@@ -87,192 +90,200 @@ func (l *Loop) propose(e Proposed) {
 	one := &proposal{id: e.ID, data: e.Data, frees: e.FreesSpace}
 	p.byID[e.ID] = one
 	p.bytes += len(e.Data)
+	p.queue(one)
+}
+
+// queue adds a proposal behind those that wait for a leader. Callers that gave up
+// leave theirs behind; they are cleared away when they are the greater part.
+func (p *proposals) queue(one *proposal) {
+	if len(p.queued) > 2*len(p.byID)+64 {
+		waiting := p.queued[:0]
+		for _, other := range p.queued {
+			if other.state == proposalQueued {
+				waiting = append(waiting, other)
+			}
+		}
+		clear(p.queued[len(waiting):])
+		p.queued = waiting
+	}
 	p.queued = append(p.queued, one)
 }
 
-// flushProposals hands the queued proposals to the core once a leader is known.
+// requeue puts proposals before all others that wait for a leader: those that
+// have a sequence never wait for one that has none.
+func (p *proposals) requeue(again []*proposal) {
+	if len(again) > 0 {
+		p.queued = append(again, p.queued...)
+	}
+}
+
+// flushProposals hands the queued proposals to the core once a leader is known, as
+// many as may be under way.
 func (l *Loop) flushProposals() {
+	p := &l.proposals
 	leader, term := l.core.Leader()
-	if leader == raft.NoMember || len(l.proposals.queued) == 0 {
+	if leader == raft.NoMember || len(p.queued) == 0 {
 		return
 	}
-	batch := make([]raft.Proposal, 0, len(l.proposals.queued))
-	for _, p := range l.proposals.queued {
-		if p.state == proposalDone {
+	batch := make([]raft.Proposal, 0, len(p.queued))
+	n := 0
+	for ; n < len(p.queued); n++ {
+		one := p.queued[n]
+		if one.state == proposalDone {
 			continue
 		}
-		p.state, p.leader, p.sentTerm, p.attempt = proposalSent, leader, term, l.newID()
-		l.proposals.byAttempt[p.attempt] = p
-		l.proposals.sent = append(l.proposals.sent, p)
-		batch = append(batch, raft.Proposal{ID: p.attempt, Data: p.data, FreesSpace: p.frees})
-	}
-	l.proposals.queued = nil
-	l.core.Propose(batch...)
-}
-
-// retryRefused queues what was refused before the last tick.
-func (l *Loop) retryRefused() {
-	l.proposals.queued = append(l.proposals.queued, l.proposals.refused...)
-	l.proposals.refused = nil
-}
-
-// place notes where the core, or the leader, put a proposal.
-func (l *Loop) place(r raft.ProposalResult) {
-	p := l.proposals.byAttempt[r.ID]
-	if p == nil {
-		return
-	}
-	delete(l.proposals.byAttempt, r.ID)
-	switch r.Reason {
-	case raft.ReasonNone:
-	case raft.ReasonOverloaded:
-		l.finish(p, Answer{Err: ErrOverloaded})
-		return
-	case raft.ReasonDiskFull:
-		l.finish(p, Answer{Err: ErrDiskFull})
-		return
-	case raft.ReasonTooLarge:
-		l.finish(p, Answer{Err: ErrTooLarge})
-		return
-	default:
-		p.state = proposalQueued
-		l.proposals.refused = append(l.proposals.refused, p)
-		return
-	}
-	p.state, p.index, p.term = proposalPlaced, r.Index, r.Term
-	if r.Index > l.applied {
-		if other := l.proposals.placed[r.Index]; other != nil && other != p {
-			// Of two proposals placed at one index, in different terms, the
-			// older was overwritten or will be; which one stays is not known
-			// yet, so the older is let go.
-			l.settleOlder(other, p)
-			return
+		if one.sequence == 0 {
+			if len(p.open) == raft.MaxUnanswered {
+				break
+			}
+			p.open = append(p.open, one)
+			one.sequence = p.answered + uint64(len(p.open))
 		}
-		l.proposals.placed[r.Index] = p
+		one.state, one.term, one.offeredTick, one.attempt = proposalSent, term, p.ticks, l.newID()
+		p.byAttempt[one.attempt] = one
+		batch = append(batch, raft.Proposal{
+			ID: one.attempt, Data: one.data, FreesSpace: one.frees,
+			Origin: raft.Origin{Member: p.member, Boot: p.boot, Sequence: one.sequence, Answered: p.answered},
+		})
+	}
+	p.queued = p.queued[n:]
+	if len(p.queued) == 0 {
+		p.queued = nil
+	}
+	if len(batch) > 0 {
+		l.core.Propose(batch...)
+	}
+}
+
+// tickProposals queues what was refused before the last tick, and what a leader
+// has not said a word of.
+func (l *Loop) tickProposals() {
+	p := &l.proposals
+	p.ticks++
+	again := p.refused
+	p.refused = nil
+	if p.ticks%(resendTicks/10) == 0 {
+		for _, one := range p.open {
+			if one.state == proposalSent && p.ticks-one.offeredTick >= resendTicks {
+				one.doubtful = true
+				again = append(again, p.takeBack(one))
+			}
+		}
+	}
+	p.requeue(again)
+}
+
+// takeBack makes a proposal wait for a leader again.
+func (p *proposals) takeBack(one *proposal) *proposal {
+	delete(p.byAttempt, one.attempt)
+	one.state = proposalQueued
+	return one
+}
+
+// place notes that the core, or the leader, appended a proposal, or deals with its
+// refusal. A refusal is final for the attempt; unless another one is in doubt, the
+// proposal was certainly not appended.
+func (l *Loop) place(r raft.ProposalResult) {
+	one := l.proposals.byAttempt[r.ID]
+	if one == nil {
 		return
 	}
-	kept, ok := l.proposals.results[r.Index]
-	l.settle(p, kept.term, kept.result, ok)
-}
-
-// settleOlder resolves a clash of two proposals at one index.
-func (l *Loop) settleOlder(a, b *proposal) {
-	if a.term > b.term {
-		a, b = b, a
+	if r.Reason == raft.ReasonNone {
+		delete(l.proposals.byAttempt, r.ID)
+		one.state, one.index = proposalPlaced, r.Index
+		return
 	}
-	l.proposals.placed[b.index] = b
-	l.finish(a, Answer{Err: ErrOutcomeUnknown})
-}
-
-// settle answers a proposal whose index has been applied. Another term at that
-// index means that its entry was overwritten and can never take effect, so it is
-// offered again.
-func (l *Loop) settle(p *proposal, term raft.Term, result any, known bool) {
-	switch {
-	case !known:
-		l.finish(p, Answer{Err: ErrOutcomeUnknown})
-	case term == p.term:
-		l.finish(p, Answer{Index: p.index, Result: result})
-	default:
-		p.state = proposalQueued
-		l.proposals.refused = append(l.proposals.refused, p)
+	var err error
+	switch r.Reason {
+	case raft.ReasonOverloaded:
+		err = ErrOverloaded
+	case raft.ReasonDiskFull:
+		err = ErrDiskFull
+	case raft.ReasonTooLarge:
+		err = ErrTooLarge
 	}
+	if err != nil && !one.doubtful {
+		l.finish(one, Answer{Err: err})
+		return
+	}
+	l.proposals.refused = append(l.proposals.refused, l.proposals.takeBack(one))
 }
 
-// settleApplied answers the proposals among applied entries.
+// settleApplied answers the proposals among applied entries, and offers again those
+// that can't follow any more: a proposal gets into the log in the term in which it
+// was offered or not at all, and the terms of a log only grow.
 func (l *Loop) settleApplied(entries []raft.Entry, results []any) {
 	p := &l.proposals
-	keep := p.hasSent()
-	if !keep && len(p.results) > 0 {
-		clear(p.results)
-	}
 	for i := range entries {
 		e := &entries[i]
-		if one := p.placed[e.Index]; one != nil {
-			delete(p.placed, e.Index)
-			l.settle(one, e.Term, results[i], true)
-		}
-		if !keep {
+		if e.Origin.Member != p.member || e.Origin.Boot != p.boot {
 			continue
 		}
-		if len(p.results) == 0 {
-			p.resultsFrom = e.Index
-		}
-		p.results[e.Index] = appliedResult{term: e.Term, result: results[i]}
-		for len(p.results) > maxKeptResults {
-			delete(p.results, p.resultsFrom)
-			p.resultsFrom++
+		if at := e.Origin.Sequence - p.answered - 1; at < uint64(len(p.open)) && p.open[at].state != proposalDone {
+			l.finish(p.open[at], Answer{Index: e.Index, Result: results[i]})
 		}
 	}
-}
-
-// settleRestored gives up on what a restored snapshot has passed over: whether
-// those entries took effect can't be told any more.
-func (l *Loop) settleRestored(upTo raft.Index) {
-	var passed []raft.Index
-	for index := range l.proposals.placed {
-		if index <= upTo {
-			passed = append(passed, index)
-		}
-	}
-	slices.Sort(passed)
-	for _, index := range passed {
-		one := l.proposals.placed[index]
-		delete(l.proposals.placed, index)
-		l.finish(one, Answer{Err: ErrOutcomeUnknown})
-	}
-	clear(l.proposals.results)
-}
-
-// hasSent tells whether any proposal's place is not known, and forgets those
-// that have moved on.
-func (p *proposals) hasSent() bool {
-	for len(p.sent) > 0 && p.sent[0].state != proposalSent {
-		p.sent = p.sent[1:]
-	}
-	return len(p.sent) > 0
-}
-
-// dropLost answers proposals that were sent to a leader which this member no
-// longer follows: they may have arrived, and are never sent again.
-func (l *Loop) dropLost() {
-	leader, term := l.core.Leader()
-	if !l.proposals.hasSent() {
-		l.proposals.sent = nil
+	term := entries[len(entries)-1].Term
+	if term == p.appliedTerm {
 		return
 	}
-	var still []*proposal
-	for _, p := range l.proposals.sent {
+	p.appliedTerm = term
+	var again []*proposal
+	for _, one := range p.open {
+		if one.state == proposalDone || one.term >= term {
+			continue
+		}
+		one.doubtful = one.passed
+		if one.state != proposalQueued {
+			again = append(again, p.takeBack(one))
+		}
+	}
+	p.requeue(again)
+}
+
+// settleRestored offers again what a restored snapshot may hold: the state machine
+// knows the result.
+func (l *Loop) settleRestored(meta *raft.SnapshotMeta) {
+	p := &l.proposals
+	p.appliedTerm = meta.Term
+	var again []*proposal
+	for _, one := range p.open {
 		switch {
-		case p.state != proposalSent:
-		case p.leader == leader && p.sentTerm == term:
-			still = append(still, p)
+		case one.state == proposalDone:
+		case one.state == proposalPlaced && one.index > meta.Index && !one.doubtful:
+		case one.state == proposalQueued && !one.doubtful:
 		default:
-			l.finish(p, Answer{Err: ErrOutcomeUnknown})
+			one.doubtful, one.passed = true, true
+			if one.state != proposalQueued {
+				again = append(again, p.takeBack(one))
+			}
 		}
 	}
-	l.proposals.sent = still
+	p.requeue(again)
 }
 
-// cancelProposal answers a proposal whose caller waits no longer.
-func (l *Loop) cancelProposal(p *proposal) {
-	if p.state == proposalQueued {
-		l.finish(p, Answer{Err: ErrNoLeader})
-		return
+// giveUp answers a proposal that is offered no more: with err when it certainly
+// never gets into the log.
+func (one *proposal) giveUp(l *Loop, err error) {
+	if one.state != proposalQueued || one.doubtful {
+		err = ErrOutcomeUnknown
 	}
-	l.finish(p, Answer{Err: ErrOutcomeUnknown})
+	l.finish(one, Answer{Err: err})
 }
 
 // finish answers a proposal and forgets it.
-func (l *Loop) finish(p *proposal, a Answer) {
-	if p.state == proposalPlaced && l.proposals.placed[p.index] == p {
-		delete(l.proposals.placed, p.index)
+func (l *Loop) finish(one *proposal, a Answer) {
+	p := &l.proposals
+	delete(p.byAttempt, one.attempt)
+	delete(p.byID, one.id)
+	one.state = proposalDone
+	p.bytes -= len(one.data)
+	one.data = nil
+	for len(p.open) > 0 && p.open[0].state == proposalDone {
+		p.open[0] = nil
+		p.open = p.open[1:]
+		p.answered++
 	}
-	delete(l.proposals.byAttempt, p.attempt)
-	p.state = proposalDone
-	l.proposals.bytes -= len(p.data)
-	p.data = nil
-	delete(l.proposals.byID, p.id)
-	a.ID = p.id
+	a.ID = one.id
 	l.answer(a)
 }

@@ -27,7 +27,7 @@ func TestRandomSchedulesKeepEveryPromise(t *testing.T) {
 	if *seed != 0 {
 		first, last = *seed, *seed
 	}
-	asked, done := 0, 0
+	asked, done, copies := 0, 0, 0
 	for s := first; s <= last; s++ {
 		t.Run(fmt.Sprintf("seed=%d", s), func(t *testing.T) {
 			w := newWorld(t, s, []int{1, 3, 3, 5}[s%4])
@@ -40,9 +40,10 @@ func TestRandomSchedulesKeepEveryPromise(t *testing.T) {
 			w.checkOutcomes()
 			asked += w.changes.asked
 			done += w.changes.done
+			copies += w.copies
 		})
 	}
-	t.Logf("of %d changes of the membership and transfers %d were made", asked, done)
+	t.Logf("of %d changes of the membership and transfers %d were made; copies of commands were applied %d times", asked, done, copies)
 }
 
 // step does one random thing.
@@ -100,8 +101,7 @@ func (w *world) deliverOne() {
 	case 0:
 		w.cutFor(i, func() { w.deliver(i, false) })
 	case 1:
-		// Proposals are the one kind that the transport never repeats.
-		w.deliver(i, w.wire[i].Kind != raft.KindPropose)
+		w.deliver(i, true)
 	default:
 		w.deliver(i, false)
 	}
@@ -241,7 +241,7 @@ func (w *world) demandProgress() {
 // checkOutcomes compares what callers were told with what happened.
 func (w *world) checkOutcomes() {
 	in := map[string]bool{}
-	for _, command := range w.members()[0].log {
+	for _, command := range w.members()[0].machine.Log {
 		in[command] = true
 	}
 	for command, o := range w.proposals {

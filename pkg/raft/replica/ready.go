@@ -20,7 +20,6 @@ import (
 // An error is the end of this replica.
 func (l *Loop) Effects() (Effects, error) {
 	for {
-		l.dropLost()
 		l.flushProposals()
 		l.flushReads()
 		idle := l.writing == nil
@@ -105,13 +104,8 @@ func (l *Loop) releaseWork() {
 // Abandon answers everything that waits, because the replica ends: what was not
 // handed to the core certainly has no effect.
 func (l *Loop) Abandon() []Answer {
-	for _, p := range append(l.proposals.queued, l.proposals.refused...) {
-		if p.state == proposalQueued {
-			l.finish(p, Answer{Err: ErrStopping})
-		}
-	}
 	for _, id := range inOrder(l.proposals.byID) {
-		l.finish(l.proposals.byID[id], Answer{Err: ErrOutcomeUnknown})
+		l.proposals.byID[id].giveUp(l, ErrStopping)
 	}
 	for _, id := range inOrder(l.readers.byID) {
 		l.finishRead(l.readers.byID[id], Answer{Err: ErrStopping})

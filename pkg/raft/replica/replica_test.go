@@ -215,20 +215,6 @@ func TestWithoutAQuorumNothingIsAnsweredAsDone(t *testing.T) {
 	})
 }
 
-func TestForwardedProposalWhoseLeaderVanishesIsUnknown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := startCluster(t, 3, nil)
-		leader := c.leader()
-		follower := c.replicas[(leader+1)%3]
-		// The proposal arrives, and nothing of the leader arrives any more.
-		c.network.setLose(func(m *raft.Message) bool { return m.From == raft.MemberID(leader+1) })
-		if _, _, err := follower.Propose(t.Context(), []byte("x")); !errors.Is(err, replica.ErrOutcomeUnknown) {
-			t.Errorf("Propose: %v, want %v as soon as another leader is followed", err, replica.ErrOutcomeUnknown)
-		}
-		c.close()
-	})
-}
-
 func TestStorageErrorEndsTheReplicaForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, 1, nil)

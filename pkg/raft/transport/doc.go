@@ -30,9 +30,9 @@
 //
 // Messages of one connection arrive in the order in which they were sent,
 // intact, and from the member that they name. Each is written once: what a
-// broken connection may have lost is never sent again, so that a proposal can't
-// be delivered twice. Messages may be lost at any time, and those of different
-// connections overtake each other. Send never blocks. Every queue, frame,
+// broken connection may have lost is not sent again, since those who sent it ask
+// again when they still care. Messages may be lost at any time, and those of
+// different connections overtake each other. Send never blocks. Every queue, frame,
 // handshake, wait and number of connections has a limit. Close waits for
 // everything that was started.
 //

@@ -35,6 +35,8 @@ func TestWhatWasSavedOutlivesKill(t *testing.T) {
 		state := l.State()
 		t.Logf("round %d: saved %+v, found entries %d to %d, snapshot at %d", round, saved, state.Base+1, state.Last, state.Snapshot.Index)
 		switch {
+		case state.Faulty:
+			t.Fatalf("round %d: the log ends at %d and is faulty, its watermark is %+v", round, state.Last, state.Watermark)
 		case state.HardState.Term < saved.term:
 			t.Fatalf("round %d: the term is %d, and %d was saved", round, state.HardState.Term, saved.term)
 		case state.HardState.Term == saved.term && state.Last < saved.last:

@@ -23,9 +23,11 @@ func TestMain(m *testing.M) {
 		os.Exit(runWriter(dir))
 	}
 	goleak.VerifyTestMain(m,
-		// Badger leaves these two behind when it fails to open. One that was
-		// opened and not closed has others as well.
+		// Badger leaves these behind when it fails to open. One that was opened
+		// and not closed has others as well.
 		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4.(*DB).monitorCache"),
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4.(*DB).updateSize"),
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4/y.(*WaterMark).process"),
 		goleak.IgnoreAnyFunction("github.com/dgraph-io/ristretto/v2/z.(*AllocatorPool).freeupAllocators"))
 }
 

@@ -101,7 +101,7 @@ func (l *Log) openBadger(badgerOptions func(string, badger.Logger) badger.Option
 	if err := makeDirectory(dir); err != nil {
 		return err
 	}
-	if err := withoutManifest(dir); err != nil {
+	if err := errors.Join(withoutManifest(dir), verifyTables(dir)); err != nil {
 		return err
 	}
 	logger := badgerLogger{logger: l.options.Logger, failure: l.failure}

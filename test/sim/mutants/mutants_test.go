@@ -132,8 +132,8 @@ func typeCheck(dir string, changed, compiled map[string]string) error {
 	return err
 }
 
-// TestHunt plays the simulator with every bug and wants each caught within the
-// budget. make sim-mutants runs it.
+// TestHunt plays the simulator without a bug, which must pass the whole budget, and
+// then with every bug, and wants each caught within it. make sim-mutants runs it.
 func TestHunt(t *testing.T) {
 	if !*hunt {
 		t.Skip("it takes long: make sim-mutants")
@@ -146,6 +146,14 @@ func TestHunt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	control, err := Hunt(context.Background(), module, t.TempDir(), Bug{Name: "no bug"}, budget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if control.Seed != 0 {
+		t.Fatalf("seed %d fails without any bug, so it proves nothing: %s", control.Seed, control.Oracle)
+	}
+	t.Logf("without a bug: %d seeds pass, %v", budget, control.Took.Round(time.Second))
 	var catches []Catch
 	for _, bug := range bugs {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), bug.Number) {

@@ -1,13 +1,15 @@
 package raft
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
 
-// FuzzStepSurvivesAnyMessage feeds a member messages made of arbitrary numbers,
-// between ticks, proposals and reads. Whatever arrives from one sender, it must
-// neither crash nor go back in term, commit index or vote.
+// FuzzStepSurvivesAnyMessage feeds a member, sound or faulty, messages made of
+// arbitrary numbers, between ticks, proposals, reads and changes of the room on its
+// disk. Whatever arrives from one sender, it must neither crash nor go back in term,
+// commit index or vote, nor write an entry to a full disk, nor stand while faulty.
 //
 // Two things are left out, since no members that follow the algorithm do them and
 // a member rightly stops when it sees them: a second leader in a term, and a
@@ -21,14 +23,16 @@ func FuzzStepSurvivesAnyMessage(f *testing.F) {
 		}
 		first := NewMembership(Member{1, "a", "a:1"}, Member{2, "b", "b:1"}, Member{3, "c", "c:1"})
 		disk := []Entry{{Index: 1, Kind: EntryMembership, Membership: &first}}
-		r, err := New(
-			Config{ID: 1, Boot: 1, Random: rand.New(rand.NewPCG(1, 2)), Log: sliceReader{&disk}},
-			State{Last: 1, Terms: []TermRun{{}}, Memberships: []MembershipAt{{Index: 1, Membership: first}}},
-		)
+		in := fuzzInput(script)
+		state := State{Last: 1, Terms: []TermRun{{}}, Memberships: []MembershipAt{{Index: 1, Membership: first}}}
+		if in.next()%4 == 0 {
+			state.Faulty, state.Watermark = true, LogPosition{Index: 5, Term: 2}
+			state.HardState = HardState{Term: 2, Vote: 2, Commit: 5}
+		}
+		r, err := New(Config{ID: 1, Boot: 1, Random: rand.New(rand.NewPCG(1, 2)), Log: sliceReader{&disk}}, state)
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := fuzzInput(script)
 		for len(in) > 0 {
 			before := r.Status()
 			switch in.next() % 8 {
@@ -38,6 +42,8 @@ func FuzzStepSurvivesAnyMessage(f *testing.F) {
 				r.Propose(Proposal{ID: RequestID{1, 1}, Data: []byte("x")})
 			case 2:
 				r.ReadIndex(RequestID{1, 2})
+			case 3:
+				r.SetSpace(Space(in.next() % 3))
 			default:
 				r.Step(in.message(r))
 			}
@@ -45,6 +51,9 @@ func FuzzStepSurvivesAnyMessage(f *testing.F) {
 				t.Fatal(err)
 			}
 			after := r.Status()
+			if after.Faulty && after.Role != Follower {
+				t.Fatalf("faulty, and yet %s", after.Role)
+			}
 			if after.Term < before.Term || after.Committed < before.Committed ||
 				after.Term == before.Term && before.Vote != NoMember && after.Vote != before.Vote {
 				t.Fatalf("from %+v to %+v", before, after)
@@ -61,6 +70,9 @@ func obey(r *Raft, disk *[]Entry) error {
 			return err
 		}
 		if w := ready.Write; w != nil {
+			if len(w.Entries) > 0 && r.Space() == SpaceFull {
+				return fmt.Errorf("%d entries for a full disk", len(w.Entries))
+			}
 			if w.TruncateFrom != 0 {
 				*disk = (*disk)[:w.TruncateFrom-1]
 			}

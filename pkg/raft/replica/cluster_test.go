@@ -37,8 +37,13 @@ type world struct {
 	changes  orderCount
 	// copies counts the entries that repeat an earlier one.
 	copies int
-	// changing worlds change their membership as they go.
-	changing bool
+	// changing worlds change their membership as they go, forgetful ones have disks
+	// that lose their log, and narrow ones disks that fill up.
+	changing  bool
+	forgetful bool
+	narrow    bool
+	// lost counts the logs that were lost.
+	lost int
 }
 
 // outcome is what a caller was told about its proposal, and how often it was
@@ -67,6 +72,11 @@ type member struct {
 	machine machine
 	last    raft.Index
 	reads   map[raft.RequestID]raft.Index
+	// lost disks have lost a part of their log, and not got it back as far as is
+	// known; kept ones remember an older log. space is how much room the disk has.
+	lost  bool
+	kept  bool
+	space raft.Space
 }
 
 func newWorld(t *testing.T, seed uint64, size int) *world {
@@ -136,6 +146,7 @@ func (w *world) start(n *member) {
 		State: n.storage.State, Boot: n.boot, SnapshotEntries: 12, SnapshotBytes: 1 << 30,
 	})
 	must(w.t, err)
+	n.loop.Handle(replica.SpaceMeasured{Space: n.space})
 	n.machine, n.last, n.reads = machine{}, 0, map[raft.RequestID]raft.Index{}
 	if n.storage.State.Snapshot.Index > 0 {
 		w.restore(n, n.storage.State.Snapshot)
@@ -167,6 +178,9 @@ func (w *world) act(n *member) {
 	w.wire = append(w.wire, effects.Send...)
 	w.wire = append(w.wire, effects.Stream...)
 	if effects.Write != nil {
+		if n.space == raft.SpaceFull && len(effects.Write.Entries) > 0 {
+			w.t.Fatalf("%s writes %d entries to a full disk", n.id, len(effects.Write.Entries))
+		}
 		n.write = effects.Write
 	}
 	n.works = append(n.works, effects.Apply...)

@@ -27,11 +27,12 @@ func TestRandomSchedulesKeepEveryPromise(t *testing.T) {
 	if *seed != 0 {
 		first, last = *seed, *seed
 	}
-	asked, done, copies := 0, 0, 0
+	asked, done, copies, lost := 0, 0, 0, 0
 	for s := first; s <= last; s++ {
 		t.Run(fmt.Sprintf("seed=%d", s), func(t *testing.T) {
 			w := newWorld(t, s, []int{1, 3, 3, 5}[s%4])
 			w.changing = s%3 == 0
+			w.forgetful, w.narrow = s%3 == 1 && len(w.nodes) > 1+spares, s%2 == 0
 			for range 6000 {
 				w.step()
 			}
@@ -41,9 +42,11 @@ func TestRandomSchedulesKeepEveryPromise(t *testing.T) {
 			asked += w.changes.asked
 			done += w.changes.done
 			copies += w.copies
+			lost += w.lost
 		})
 	}
-	t.Logf("of %d changes of the membership and transfers %d were made; copies of commands were applied %d times", asked, done, copies)
+	t.Logf("of %d changes of the membership and transfers %d were made; copies of commands were applied %d times; %d logs were lost",
+		asked, done, copies, lost)
 }
 
 // step does one random thing.
@@ -74,8 +77,14 @@ func (w *world) step() {
 			w.order(n)
 		}
 	case k < 965:
+		log := n.loop.Status()
 		w.crash(n)
+		w.lose(n, &log)
 		return
+	case k < 968:
+		if w.narrow {
+			w.setSpace(n, raft.Space(w.random.IntN(3)))
+		}
 	case k < 975:
 		w.partition()
 	case k < 985:
@@ -88,6 +97,48 @@ func (w *world) step() {
 		if other.loop != nil && r.IntN(2) == 0 {
 			w.act(other)
 		}
+	}
+}
+
+// lose lets the disk of a node that crashed come back without the end of its log, or
+// with an older one. It happens to one node at a time, so that the others can always
+// elect someone.
+func (w *world) lose(n *member, log *raft.Status) {
+	if !w.forgetful {
+		return
+	}
+	if w.random.IntN(4) == 0 {
+		must(w.t, n.disk.Keep())
+		n.kept = true
+	}
+	for _, other := range w.nodes {
+		if other.loop != nil && !other.loop.Status().Faulty {
+			other.lost = false
+		}
+		if other != n && other.lost {
+			return
+		}
+	}
+	switch room := int(log.Durable) - int(log.Base); w.random.IntN(4) {
+	case 0:
+		if n.kept {
+			must(w.t, n.disk.Forget())
+			n.lost = true
+		}
+	case 1:
+		if room > 0 && n.disk.LoseFrom(log.Base+1+raft.Index(w.random.IntN(room))) == nil {
+			n.lost = true
+		}
+	}
+	if n.lost {
+		w.lost++
+	}
+}
+
+func (w *world) setSpace(n *member, space raft.Space) {
+	n.space = space
+	if n.loop != nil {
+		n.loop.Handle(replica.SpaceMeasured{Space: space})
 	}
 }
 
@@ -166,6 +217,7 @@ func (w *world) healNetwork() { clear(w.cut) }
 func (w *world) heal() {
 	w.healNetwork()
 	for _, n := range w.nodes {
+		w.setSpace(n, raft.SpacePlenty)
 		if n.loop == nil {
 			w.start(n)
 		}

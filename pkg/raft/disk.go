@@ -145,14 +145,14 @@ func (r *Raft) handOverIfUnfit() {
 
 // fittestSuccessor returns the voter in contact, with a healthy disk and nearly the
 // whole log, whose log reaches furthest. A disk is healthy when it is not full and
-// holds all that it was sent, or has made something durable within the stall budget.
+// keeps pace: a follower that was sent something and has acknowledged nothing since
+// the last heartbeat is not in stateReplicate.
 func (r *Raft) fittestSuccessor() MemberID {
 	best, match := NoMember, Index(0)
 	for i := range r.followers {
 		p := &r.followers[i]
 		fit := p.id != r.id && r.membership().IsVoter(p.id) && p.contactTicks < r.config.ElectionTicksMin &&
-			!p.diskFull && p.state == stateReplicate && p.match+promoteLagEntries >= r.log.last &&
-			(p.match == r.log.last || p.ackTicks <= r.config.StallTicks)
+			!p.diskFull && p.state == stateReplicate && p.match+promoteLagEntries >= r.log.last
 		if fit && (best == NoMember || p.match > match) {
 			best, match = p.id, p.match
 		}

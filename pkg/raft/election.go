@@ -206,7 +206,6 @@ func (r *Raft) becomeLeader() {
 func (r *Raft) tickLeader() {
 	for i := range r.followers {
 		r.followers[i].contactTicks++
-		r.followers[i].ackTicks++
 	}
 	r.dropLeavers()
 	r.tickTransfer()

@@ -48,10 +48,8 @@ type progress struct {
 	toldCommit Index
 	// ackedRound is the highest read round that the member has answered.
 	ackedRound uint64
-	// contactTicks counts ticks since its last message, ackTicks since it last
-	// acknowledged something new.
+	// contactTicks counts ticks since its last message.
 	contactTicks int
-	ackTicks     int
 	// diskFull is what it last said of its disk: no entry is sent until it says
 	// otherwise.
 	diskFull bool
@@ -92,7 +90,6 @@ func (p *progress) snapshot(index Index) {
 func (p *progress) acknowledged(index Index) {
 	if index > p.match {
 		p.match = index
-		p.ackTicks = 0
 		p.progressed = true
 	}
 	p.next = max(p.next, p.match+1)

@@ -302,9 +302,16 @@ func (r *Raft) send(m Message) {
 	r.out.messages = append(r.out.messages, m)
 }
 
+// maxMessagesAfter bounds the messages that wait for a disk that hangs. More than a
+// disk at work ever lets gather; the oldest are lost, which any message may be.
+const maxMessagesAfter = 4096
+
 // sendWhenDurable queues a message that must not go before everything that the
 // core has decided so far is on disk.
 func (r *Raft) sendWhenDurable(m Message) {
+	if len(r.out.messagesAfter) >= maxMessagesAfter {
+		r.out.messagesAfter = r.out.messagesAfter[1:]
+	}
 	m.From = r.id
 	if m.Term == 0 {
 		m.Term = r.term

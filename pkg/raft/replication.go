@@ -260,8 +260,16 @@ func (r *Raft) refuseEntries(m *Message) {
 }
 
 // acknowledge tells the leader, once the log is durable, that it matches up to
-// an index.
+// an index. One answer speaks for all that were asked for while the disk was busy.
 func (r *Raft) acknowledge(m *Message, match Index) {
+	if n := len(r.out.messagesAfter); n > 0 && r.space != SpaceFull {
+		last := &r.out.messagesAfter[n-1]
+		if last.Kind == KindAppendEntriesReply && !last.Reject &&
+			last.To == m.From && last.Term == r.term && last.Session == m.Session {
+			last.LogIndex = max(last.LogIndex, match)
+			return
+		}
+	}
 	r.sendWhenDurable(Message{
 		Kind: KindAppendEntriesReply, To: m.From, Session: m.Session, Boot: r.config.Boot, LogIndex: match,
 	})

@@ -71,6 +71,8 @@ func openLog(t testing.TB, dir string) *badgerlog.Log {
 type directory struct {
 	t    *testing.T
 	path string
+	// kept is a copy of the log to which Forget goes back.
+	kept string
 }
 
 func (d *directory) Open() (rafttest.OpenedStorage, error) {

@@ -41,7 +41,9 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				l.index++
-				l.state.Apply(l.index, config.Origin{}, commands[i%len(commands)])
+				// As of three members with many proposals under way.
+				from := config.Origin{Member: 1 + l.index%3, Boot: 1, Sequence: l.index, Answered: l.index - 500}
+				l.state.Apply(l.index, from, commands[i%len(commands)])
 				if i%batch == 0 {
 					l.state.Publish()
 				}

@@ -25,7 +25,10 @@ func BenchmarkOpenClose(b *testing.B) {
 func payload(first raft.Index, n int) []raft.Entry {
 	entries := make([]raft.Entry, n)
 	for i := range entries {
-		entries[i] = raft.Entry{Index: first + raft.Index(i), Term: 1, Kind: raft.EntryCommand, Data: make([]byte, 256)}
+		entries[i] = raft.Entry{
+			Index: first + raft.Index(i), Term: 1, Kind: raft.EntryCommand, Data: make([]byte, 256), TimeMillis: 1_700_000_000_000,
+			Origin: raft.Origin{Member: 1 << 60, Boot: 3<<32 | 1, Sequence: uint64(first) + uint64(i)},
+		}
 	}
 	return entries
 }

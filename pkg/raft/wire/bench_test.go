@@ -16,6 +16,8 @@ func appendOf(n, dataBytes int) raft.Message {
 	for i := range n {
 		m.Entries = append(m.Entries, raft.Entry{
 			Index: raft.Index(100_001 + i), Term: 7, Kind: raft.EntryCommand, Data: make([]byte, dataBytes),
+			Origin:     raft.Origin{Member: 1 << 60, Boot: 3<<32 | 1, Sequence: uint64(90_001 + i), Answered: uint64(90_000 + i/2)},
+			TimeMillis: 1_700_000_000_000, ElapsedMillis: 1,
 		})
 	}
 	return m

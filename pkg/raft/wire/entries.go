@@ -21,6 +21,10 @@ type entryHead struct {
 	ElapsedMillis uint64
 }
 
+// usualHeadBytes is what the head of a command takes in msgpack: room for all heads
+// is made at once.
+const usualHeadBytes = 64
+
 // origin mirrors raft.Origin. Fields are only ever added, and only at the end.
 type origin struct {
 	Member   raft.MemberID
@@ -77,7 +81,7 @@ func (e *Entries) encode() error {
 			heads[i].Membership = &m
 		}
 	}
-	var enc encoder
+	enc := encoder{buf: make([]byte, 0, 16+len(heads)*usualHeadBytes)}
 	head, err := enc.encode(&heads)
 	if err != nil {
 		return err

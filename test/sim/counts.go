@@ -29,6 +29,7 @@ const (
 	MessagesDropped
 	MessagesCut
 	MessagesRepeated
+	MessagesShortened
 	WritesAcknowledged
 	WritesRefused
 	WritesRefusedFull
@@ -67,7 +68,7 @@ var counterNames = [counters]string{
 	"elections", "candidacies", "votes", "acknowledged appends", "committed configurations", "truncations",
 	"snapshots", "installed snapshots", "restores", "snapshot streams", "failed streams",
 	"disk writes", "crashes with a lost write", "crashes with a kept write",
-	"messages delivered", "dropped", "cut", "repeated",
+	"messages delivered", "dropped", "cut", "repeated", "shortened",
 	"writes acknowledged", "refused", "refused for a full disk", "of unknown outcome", "of those applied", "copies in the log",
 	"reads answered", "reads refused", "reads at others than leaders", "conflicts",
 	"changes of membership done", "refused", "unknown", "transfers done", "wipes",

@@ -80,8 +80,21 @@ func (w *world) send(from *node, m *raft.Message) {
 		copies = 2
 	}
 	for range copies {
-		w.queue.push(event{at: w.now + w.delay(l), message: m})
+		w.queue.push(event{at: w.now + w.delay(l), message: w.shorten(m)})
 	}
+}
+
+// shorten takes entries from the end of an append, now and then. A leader may
+// always send fewer than it has, though ours mostly sends all, and what follows
+// looks as if it had overtaken the rest.
+func (w *world) shorten(m *raft.Message) *raft.Message {
+	if m.Kind != raft.KindAppendEntries || len(m.Entries) == 0 || w.healed || !w.chance(w.options.Shorten) {
+		return m
+	}
+	w.count(MessagesShortened)
+	short := *m
+	short.Entries = m.Entries[:w.random.IntN(len(m.Entries))]
+	return &short
 }
 
 // deliver hands a message to its receiver, if it is still there.

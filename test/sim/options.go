@@ -48,10 +48,11 @@ type Options struct {
 	TailChance float64
 	DiskDelay  time.Duration
 	ApplyDelay time.Duration
-	// Drop and Repeat are chances of each message, InOrder keeps those of a link
+	// Drop, Repeat and Shorten are chances of each message, InOrder keeps those of a link
 	// in order, FailStream is the chance of a snapshot to end halfway.
 	Drop       float64
 	Repeat     float64
+	Shorten    float64
 	InOrder    bool
 	FailStream float64
 	// Gather is the chance that a node takes more events in before it acts.
@@ -147,6 +148,7 @@ func (o *Options) drawNetwork(r *rand.Rand) {
 	o.ApplyDelay = timeout / pick[time.Duration](r, 5, 50, 1000)
 	o.Drop = pick(r, 0, 0, 0.01, 0.1, 0.3)
 	o.Repeat = pick(r, 0, 0.01, 0.1)
+	o.Shorten = pick(r, 0, 0, 0.02, 0.3)
 	o.InOrder = r.IntN(3) == 0
 	o.FailStream = pick(r, 0, 0.1, 0.5)
 	o.Gather = pick(r, 0, 0, 0.2, 0.6)
@@ -164,7 +166,7 @@ func (o *Options) drawFaults(r *rand.Rand) {
 		o.ChangeEvery = o.Timeout() * pick[time.Duration](r, 1, 3, 8)
 		o.Spares = max(o.Spares, 1)
 	}
-	if r.IntN(2) == 0 {
+	if r.IntN(4) > 0 {
 		o.Scenario = scenario(r.IntN(int(scenarioKinds)))
 	}
 }
@@ -200,8 +202,8 @@ func (o *Options) String() string {
 	text += fmt.Sprintf("append %d B, in flight %d and %d B, uncommitted %d B, write %d B, apply %d B, cache %d B, snapshot after %d entries, stalled after %d ticks, pause %d\n",
 		o.MaxAppendBytes, o.MaxInflightAppends, o.MaxInflightBytes, o.MaxUncommittedBytes,
 		o.MaxWriteBytes, o.MaxApplyBytes, o.CacheBytes, o.SnapshotEntries, o.StallTicks, o.PauseTicks)
-	text += fmt.Sprintf("delay %v, tail %v with %v, disk %v, apply %v, drop %v, repeat %v, in order %t, failing streams %v, gather %v\n",
-		o.Delay, o.TailDelay, o.TailChance, o.DiskDelay, o.ApplyDelay, o.Drop, o.Repeat, o.InOrder, o.FailStream, o.Gather)
+	text += fmt.Sprintf("delay %v, tail %v with %v, disk %v, apply %v, drop %v, repeat %v, shorten %v, in order %t, failing streams %v, gather %v\n",
+		o.Delay, o.TailDelay, o.TailChance, o.DiskDelay, o.ApplyDelay, o.Drop, o.Repeat, o.Shorten, o.InOrder, o.FailStream, o.Gather)
 	text += fmt.Sprintf("a fault every %v:", o.FaultEvery)
 	for kind, weight := range o.Faults {
 		if weight > 0 {

@@ -41,6 +41,9 @@ func (o *oracle) claimed(n *node, disk *shadow, term raft.Term, index raft.Index
 			o.w.count(MembershipChanges)
 		}
 	}
+	if r.commit == 0 {
+		o.w.plot.committed(n)
+	}
 	r.commit = max(r.commit, index)
 	o.w.trace.note(traceCommitted, n, uint64(index), uint64(term), 0)
 }

@@ -41,18 +41,19 @@ var scenarioNames = [scenarioKinds]string{
 }
 
 // habit is what a scenario consists of: how it shapes the options, and what it
-// does when a member becomes leader, or a leader gets an order. A nil part does
-// nothing.
+// does when a member becomes leader, commits for the first time in its term, or
+// gets an order as leader. A nil part does nothing.
 type habit struct {
 	shape     func(o *Options, r *rand.Rand)
 	enthroned func(p *plot, leader *node)
+	committed func(p *plot, leader *node)
 	ordered   func(p *plot, leader *node)
 }
 
 func (s scenario) habit() habit {
 	return [scenarioKinds]habit{
-		scenarioChurn:      {shape: shapeChurn, enthroned: (*plot).dethrone},
-		scenarioFigure8:    {shape: shapeFigure8, enthroned: (*plot).strand},
+		scenarioChurn:      {shape: shapeChurn, enthroned: (*plot).dethrone, committed: (*plot).silence},
+		scenarioFigure8:    {shape: shapeFigure8, enthroned: (*plot).strand, committed: (*plot).silence},
 		scenarioDeposed:    {shape: shapeDeposed, enthroned: (*plot).isolateLater},
 		scenarioFrozen:     {shape: shapeDeposed, enthroned: (*plot).freezeLater},
 		scenarioLonely:     {shape: shapeLonely},
@@ -79,6 +80,13 @@ func (p *plot) begin(w *world) { p.w, p.habit = w, w.options.Scenario.habit() }
 func (p *plot) enthroned(n *node) {
 	if p.w != nil && !p.w.healed && p.habit.enthroned != nil {
 		p.habit.enthroned(p, n)
+	}
+}
+
+// committed is told when a leader first commits, before anyone else is.
+func (p *plot) committed(n *node) {
+	if p.w != nil && !p.w.healed && p.habit.committed != nil {
+		p.habit.committed(p, n)
 	}
 }
 
@@ -123,7 +131,8 @@ func (p *plot) dethrone(n *node) {
 
 func shapeFigure8(o *Options, r *rand.Rand) {
 	o.Voters, o.Spares, o.ChangeEvery = 5, 0, 0
-	o.MaxAppendBytes, o.MaxInflightAppends = 1, pick(r, 1, 1, 4)
+	o.MaxAppendBytes, o.MaxInflightAppends = 1, 1
+	o.Clients, o.Patience = max(o.Clients, 4), o.Timeout()*4
 	o.Drop, o.TailChance, o.Reads = 0, 0, 0.1
 	o.SnapshotEntries = 10_000
 	o.Faults, o.FaultEvery = [faultKinds]int{}, 0
@@ -131,29 +140,44 @@ func shapeFigure8(o *Options, r *rand.Rand) {
 }
 
 // strand lets a new leader reach few followers, for a few messages, and crashes
-// it. It comes back soon.
+// it, at the latest after a while. It comes back soon.
 func (p *plot) strand(n *node) {
 	w := p.w
-	reach := w.random.IntN(3)
-	keep := map[int]bool{}
-	for range reach {
-		keep[w.random.IntN(len(w.nodes))] = true
+	most := p.timeout() * 3
+	if w.chance(0.8) {
+		keep := [maxNodes]bool{}
+		for range w.random.IntN(3) {
+			keep[w.random.IntN(len(w.nodes))] = true
+		}
+		for _, other := range w.nodes {
+			if other != n && !keep[other.slot] {
+				w.cutLink(n, other, p.timeout()*2)
+			}
+		}
+		most = (w.options.Delay*2 + w.options.DiskDelay) * time.Duration(1+w.random.IntN(6))
 	}
-	if w.chance(0.2) {
+	p.later(n, w.upTo(most), func() { p.drop(n) })
+}
+
+// drop crashes a leader for a short while, and loses what it has just sent.
+func (p *plot) drop(n *node) {
+	w := p.w
+	for _, other := range w.nodes {
+		// It will be heard by all again when it is back.
+		w.link(n, other).cutUntil = w.now + w.options.Delay
+	}
+	w.hurt(faultCrash, n, w.about(p.timeout()))
+}
+
+// silence lets a leader that has just committed go, with all that is on its way,
+// so that nobody learns of it.
+func (p *plot) silence(n *node) {
+	w := p.w
+	if w.chance(0.3) {
 		return
 	}
-	for _, other := range w.nodes {
-		if other != n && !keep[other.slot] {
-			w.cutLink(n, other, p.timeout()*2)
-		}
-	}
-	p.later(n, w.upTo((w.options.Delay*2+w.options.DiskDelay)*time.Duration(1+w.random.IntN(5))), func() {
-		w.hurt(faultCrash, n, w.about(p.timeout()))
-		// Whoever comes next is heard by all who vote.
-		for _, other := range w.nodes {
-			w.link(n, other).cutUntil = 0
-		}
-	})
+	w.cutOff(n, w.options.Delay*2)
+	p.later(n, 1, func() { p.drop(n) })
 }
 
 func shapeDeposed(o *Options, r *rand.Rand) {

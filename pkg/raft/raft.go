@@ -84,10 +84,8 @@ func New(config Config, state State) (*Raft, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	for _, m := range state.Memberships {
-		if err := m.Membership.Validate(); err != nil {
-			return nil, fmt.Errorf("raft state: configuration at index %d: %w", m.Index, err)
-		}
+	if err := state.validate(); err != nil {
+		return nil, fmt.Errorf("raft state: %w", err)
 	}
 	r := &Raft{
 		config:      config,

@@ -89,8 +89,8 @@ func TestAHungDiskGathersOneAcknowledgementForEachLeader(t *testing.T) {
 		r.Step(Message{Kind: KindRequestVote, From: 3, To: 1, Term: 1})
 	}
 	ready, err = r.Ready(true)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || ready.Write == nil {
+		t.Fatalf("%v, and a Write: %t", err, ready.Write != nil)
 	}
 	if n := len(ready.Write.Messages); n > maxMessagesAfter {
 		t.Errorf("%d answers wait for the disk, at most %d may", n, maxMessagesAfter)

@@ -1,5 +1,7 @@
 package raft
 
+import "fmt"
+
 // State is what a member's storage holds when the member starts. The storage
 // fills it in from what it verified while opening; New takes it as it is.
 type State struct {
@@ -23,6 +25,31 @@ type State struct {
 	// was lost, or an older one altogether. See fault.go for what follows.
 	Faulty    bool
 	Watermark LogPosition
+}
+
+// validate tells what can't be true of a member that follows the algorithm.
+func (s *State) validate() error {
+	for _, m := range s.Memberships {
+		if err := m.Membership.Validate(); err != nil {
+			return fmt.Errorf("configuration at index %d: %w", m.Index, err)
+		}
+	}
+	var last Term
+	if n := len(s.Terms); n > 0 {
+		last = s.Terms[n-1].Term
+	}
+	switch {
+	case s.Base > s.Last:
+		return fmt.Errorf("the log begins after %d and ends at %d", s.Base, s.Last)
+	case s.Snapshot.Index < s.Base || s.Snapshot.Index > s.Last:
+		return fmt.Errorf("the newest snapshot is at %d, the log begins after %d and ends at %d", s.Snapshot.Index, s.Base, s.Last)
+	case last > s.HardState.Term:
+		return fmt.Errorf("the log ends with term %d, the member is in term %d", last, s.HardState.Term)
+	case s.Faulty && s.Watermark.Term > s.HardState.Term:
+		return fmt.Errorf("the watermark is of term %d, the member is in term %d", s.Watermark.Term, s.HardState.Term)
+	default:
+		return nil
+	}
 }
 
 // LogPosition is where a log ends: its last entry's index and term.

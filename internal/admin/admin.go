@@ -28,6 +28,15 @@ type Status struct {
 	LastIndex    uint64 `json:"lastIndex"`
 	// SnapshotIndex is the index of the newest snapshot, 0 before the first.
 	SnapshotIndex uint64 `json:"snapshotIndex"`
+	// Faulty is set while the node's disk lacks what the node had acknowledged, up
+	// to MissingIndex: it neither votes by what it has nor stands for election,
+	// and fetches that from the others. Space is how much room its disk has left:
+	// plenty, low (nothing that adds bytes is taken) or full. Stalled is set while
+	// a write of the log takes longer than any disk in order does.
+	Faulty       bool   `json:"faulty,omitempty"`
+	MissingIndex uint64 `json:"missingIndex,omitempty"`
+	Space        string `json:"space,omitempty"`
+	Stalled      bool   `json:"stalled,omitempty"`
 	// Ready repeats /readyz, with the reason when not.
 	Ready          bool   `json:"ready"`
 	NotReadyReason string `json:"notReadyReason,omitempty"`
@@ -89,6 +98,9 @@ type Member struct {
 	// Only a leader reports them.
 	Progress   string  `json:"progress,omitempty"`
 	LagEntries *uint64 `json:"lagEntries,omitempty"`
+	// DiskFull tells on a leader that the member takes no entries for want of
+	// room on its disk.
+	DiskFull bool `json:"diskFull,omitempty"`
 	// Promotable tells on a leader whether a learner may become a voter now, and
 	// NotPromotableReason why not.
 	Promotable          bool   `json:"promotable,omitempty"`

@@ -7,18 +7,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/conclave-dev/conclave/pkg/raft"
 	"github.com/conclave-dev/conclave/pkg/raft/badgerlog"
 )
 
-// metrics is what /metrics shows: gauges read from the node at each scrape, and
-// what the log reports as it happens.
+// metrics is what /metrics shows: values read from the node at each scrape, and
+// what the log and the client port report as it happens. docs/metrics.md lists
+// them all.
 type metrics struct {
-	node     *node
-	registry *prometheus.Registry
-	sync     prometheus.Histogram
-	entries  prometheus.Counter
-	bytes    prometheus.Counter
+	node         *node
+	registry     *prometheus.Registry
+	sync         prometheus.Histogram
+	batchEntries prometheus.Histogram
+	entries      prometheus.Counter
+	bytes        prometheus.Counter
+	requests     *prometheus.HistogramVec
 }
 
 func newMetrics(n *node) *metrics {
@@ -30,14 +32,24 @@ func newMetrics(n *node) *metrics {
 			Help:    "Time until a batch of the log was on disk.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}),
+		batchEntries: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "conclave_log_batch_entries",
+			Help:    "Entries in a batch of the log.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 14),
+		}),
 		entries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "conclave_log_entries_total", Help: "Entries written to the log.",
 		}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "conclave_log_bytes_total", Help: "Bytes written to the log, without the storage's own overhead.",
 		}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "conclave_http_request_seconds",
+			Help:    "Time from a client's request to the end of the reply.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12),
+		}, []string{"route", "method", "status"}),
 	}
-	m.registry.MustRegister(m.sync, m.entries, m.bytes, m,
+	m.registry.MustRegister(m.sync, m.batchEntries, m.entries, m.bytes, m.requests, m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -45,37 +57,37 @@ func newMetrics(n *node) *metrics {
 // saved takes the log's report of one batch.
 func (m *metrics) saved(r badgerlog.SaveReport) {
 	m.sync.Observe(r.Sync.Seconds())
+	if r.Entries > 0 {
+		m.batchEntries.Observe(float64(r.Entries))
+	}
 	m.entries.Add(float64(r.Entries))
 	m.bytes.Add(float64(r.Bytes))
 }
 
-// gauge is a value that is read at each scrape.
-type gauge struct {
+// sample is one kind of value that is read at each scrape.
+type sample struct {
 	desc *prometheus.Desc
-	of   func(*raft.Status) float64
+	kind prometheus.ValueType
 }
 
-func newGauge(name, help string, of func(*raft.Status) float64) gauge {
-	return gauge{desc: prometheus.NewDesc(name, help, nil, nil), of: of}
+func gauge(name, help string, labels ...string) sample {
+	return sample{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue}
 }
 
-var coreGauges = []gauge{
-	newGauge("conclave_raft_term", "Current term.", func(s *raft.Status) float64 { return float64(s.Term) }),
-	newGauge("conclave_raft_is_leader", "1 on the leader.", func(s *raft.Status) float64 { return boolean(s.Role == raft.Leader) }),
-	newGauge("conclave_raft_has_leader", "1 while a leader is known.", func(s *raft.Status) float64 { return boolean(s.Leader != raft.NoMember) }),
-	newGauge("conclave_raft_commit_index", "Last index known to be committed.", func(s *raft.Status) float64 { return float64(s.Committed) }),
-	newGauge("conclave_raft_durable_index", "Last index on this node's disk.", func(s *raft.Status) float64 { return float64(s.Durable) }),
-	newGauge("conclave_raft_last_index", "Last index of the log.", func(s *raft.Status) float64 { return float64(s.Last) }),
-	newGauge("conclave_raft_first_index", "First index that the log still holds.", func(s *raft.Status) float64 { return float64(s.Base + 1) }),
-	newGauge("conclave_raft_snapshot_index", "Index of the newest snapshot.", func(s *raft.Status) float64 { return float64(s.SnapshotIndex) }),
-	newGauge("conclave_raft_voters", "Voting members.", func(s *raft.Status) float64 { return float64(len(s.Membership.Voters)) }),
+func counter(name, help string, labels ...string) sample {
+	return sample{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue}
+}
+
+// emit hands a value to the one who scrapes.
+func (s sample) emit(ch chan<- prometheus.Metric, v float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(s.desc, s.kind, v, labels...)
 }
 
 var (
-	readyDesc    = prometheus.NewDesc("conclave_ready", "1 while the node is ready for clients.", nil, nil)
-	appliedDesc  = prometheus.NewDesc("conclave_raft_applied_index", "Last index applied to the store.", nil, nil)
-	droppedDesc  = prometheus.NewDesc("conclave_raft_received_dropped_total", "Messages dropped because too many waited.", nil, nil)
-	revisionDesc = prometheus.NewDesc("conclave_store_revision", "Revision of the store on this node.", nil, nil)
+	readySample    = gauge("conclave_ready", "1 while the node is ready for clients.")
+	revisionSample = gauge("conclave_store_revision", "Revision of the store on this node.")
+	keysSample     = gauge("conclave_store_keys", "Keys in the store.")
+	liveSample     = gauge("conclave_store_live_bytes", "Bytes of the keys and values in the store, as quotas count them.")
 )
 
 func boolean(b bool) float64 {
@@ -85,38 +97,30 @@ func boolean(b bool) float64 {
 	return 0
 }
 
-// Describe implements prometheus.Collector.
-func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, g := range coreGauges {
-		ch <- g.desc
-	}
-	for _, d := range []*prometheus.Desc{readyDesc, appliedDesc, droppedDesc, revisionDesc} {
-		ch <- d
-	}
-}
+// Describe implements prometheus.Collector. A node that forms its cluster has
+// fewer metrics than one that runs, so they are told by Collect alone.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- readySample.desc }
 
-// Collect implements prometheus.Collector. A node without a replica has no Raft
-// metrics yet.
+// Collect implements prometheus.Collector. A node without a replica has no
+// metrics of its log, its peers and its part in the cluster yet.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	send := func(d *prometheus.Desc, t prometheus.ValueType, v float64) {
-		ch <- prometheus.MustNewConstMetric(d, t, v)
-	}
 	ready, _ := operations{m.node}.Ready()
-	send(readyDesc, prometheus.GaugeValue, boolean(ready))
-	send(revisionDesc, prometheus.GaugeValue, float64(m.node.store.Revision()))
+	readySample.emit(ch, boolean(ready))
+	view := m.node.state.View()
+	revisionSample.emit(ch, float64(view.Revision))
+	keysSample.emit(ch, float64(view.Keys))
+	liveSample.emit(ch, float64(view.LiveBytes))
 	running := m.node.replicator.replica.Load()
 	if running == nil {
 		return
 	}
-	send(appliedDesc, prometheus.GaugeValue, float64(running.Applied()))
-	send(droppedDesc, prometheus.CounterValue, float64(running.Dropped()))
+	collectReplica(ch, running)
+	m.node.collectStorage(ch)
+	at := running.Membership()
+	m.node.collectPeers(ch, &at.Membership)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	s, err := running.Status(ctx)
-	if err != nil {
-		return
-	}
-	for _, g := range coreGauges {
-		send(g.desc, prometheus.GaugeValue, g.of(&s))
+	if s, err := running.Status(ctx); err == nil {
+		collectCore(ch, &s)
 	}
 }

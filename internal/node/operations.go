@@ -45,6 +45,10 @@ func (o operations) Status() admin.Status {
 		member, _ := core.Membership.Member(core.Leader)
 		s.Leader = member.Name
 	}
+	s.Space, s.Stalled, s.Faulty = core.Space.String(), core.Stalled, core.Faulty
+	if core.Faulty {
+		s.MissingIndex = uint64(core.Watermark.Index)
+	}
 	s.MembershipIndex, s.Joint = uint64(core.MembershipIndex), core.Membership.IsJoint()
 	for _, m := range core.Membership.Members {
 		s.Members = append(s.Members, memberStatus(&core, m))
@@ -72,7 +76,7 @@ func memberStatus(core *raft.Status, m raft.Member) admin.Member {
 		}
 		since, lag := int64(f.ContactTicks)*tick.Milliseconds(), uint64(core.Last-min(f.Match, core.Last))
 		one.MatchIndex, one.SinceContactMillis = uint64(f.Match), &since
-		one.Progress, one.LagEntries = f.State, &lag
+		one.Progress, one.LagEntries, one.DiskFull = f.State, &lag, f.DiskFull
 		if one.Role == "Learner" {
 			one.Promotable = f.Promotion == raft.ReasonNone
 			if !one.Promotable {

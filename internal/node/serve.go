@@ -27,7 +27,7 @@ func (n *node) serve(ctx context.Context, ports *ports) error {
 	clients := httpapi.LimitConnections(ports.http, httpapi.DefaultMaxConnections)
 	operators := httpapi.LimitConnections(ports.ops, opsConnections)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return n.serveListener(ctx, clients, n.clients) })
+	g.Go(func() error { return n.serveListener(ctx, clients, n.metrics.measured(n.clients)) })
 	g.Go(func() error { return n.serveListener(ctx, operators, n.operators) })
 	return g.Wait()
 }

@@ -41,6 +41,7 @@ func (r *Raft) leaderAlive() bool {
 func (r *Raft) startPreVote() {
 	r.role = PreCandidate
 	r.leader = NoMember
+	r.counts.PreVotes++
 	r.ballots = make([]ballot, len(r.membership().Members))
 	r.castBallot(r.id, true)
 	if r.countBallots() != outcomeWon {
@@ -56,6 +57,7 @@ func (r *Raft) startPreVote() {
 // the member after it has lost the log's end. A handed-over election says so,
 // which lets it pass while the old leader is alive.
 func (r *Raft) startElection(handedOver bool) {
+	r.counts.Elections++
 	r.term++
 	r.vote = r.id
 	r.role = Candidate
@@ -187,6 +189,7 @@ func (r *Raft) actOnBallots() {
 // becomeLeader takes over the term (section 5.3) and opens it with an entry of
 // its own, without which nothing earlier could be committed (section 8).
 func (r *Raft) becomeLeader() {
+	r.counts.Won++
 	r.role = Leader
 	r.leader = r.id
 	r.heartbeatTicks = 0

@@ -71,6 +71,7 @@ type Raft struct {
 	// earlier one don't count, be it that the member was removed and added
 	// again since, or that it has restarted and may have lost its log.
 	sessions uint64
+	counts   Counts
 
 	out outbox
 	// failure is the error that ended this member.

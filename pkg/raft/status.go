@@ -35,6 +35,19 @@ type Status struct {
 	Followers []FollowerStatus
 	// TimeoutTicks is the length of the present election period.
 	TimeoutTicks int
+	// Counts are those since the start.
+	Counts Counts
+}
+
+// Counts is how often this member did what elections are made of, since its
+// start.
+type Counts struct {
+	// PreVotes and Elections count the times that it asked for votes, first
+	// without and then with a new term; Won those that made it leader.
+	PreVotes, Elections, Won uint64
+	// Transfers counts those of its hand-overs that made way for another leader,
+	// TransfersFailed those after which it led on.
+	Transfers, TransfersFailed uint64
 }
 
 // FollowerStatus is what a leader knows of another member.
@@ -84,7 +97,7 @@ func (r *Raft) Status() Status {
 		SnapshotIndex: r.snapshot.Index,
 		Faulty:        r.faulty, Watermark: r.watermark,
 		Space: r.space, Stalled: r.stalled(), WriteTicks: r.writeTicks(),
-		TimeoutTicks: r.timeoutTicks,
+		TimeoutTicks: r.timeoutTicks, Counts: r.counts,
 	}
 	at := r.ActiveMembership()
 	s.Membership, s.MembershipIndex = at.Membership, at.Index

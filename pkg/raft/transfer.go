@@ -94,7 +94,10 @@ func (r *Raft) endTransfer(done bool) {
 		return
 	}
 	result := ProposalResult{ID: r.transfer.id, Term: r.term}
-	if !done {
+	if done {
+		r.counts.Transfers++
+	} else {
+		r.counts.TransfersFailed++
 		result.Reason = ReasonTransferFailed
 	}
 	if r.transfer.id != (RequestID{}) {

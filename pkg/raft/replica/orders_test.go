@@ -138,3 +138,49 @@ func awaitTerm(t *testing.T, leader *replica.Replica) error {
 	_, err := leader.ReadBarrier(t.Context())
 	return err
 }
+
+func TestElectionsTransfersAndQueuesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startCluster(t, 3, nil)
+		old := c.leader()
+		must(t, awaitTerm(t, c.replicas[old]))
+		must(t, c.replicas[old].TransferLeadership(t.Context(), raft.NoMember))
+		time.Sleep(time.Second)
+		next := c.leader()
+		for i, r := range c.replicas {
+			status, err := r.Status(t.Context())
+			must(t, err)
+			want := raft.Counts{}
+			switch i {
+			case old:
+				want = raft.Counts{PreVotes: status.Counts.PreVotes, Elections: status.Counts.Elections, Won: 1, Transfers: 1}
+			case next:
+				want = raft.Counts{PreVotes: status.Counts.PreVotes, Elections: status.Counts.Elections, Won: 1}
+			default:
+				want = raft.Counts{PreVotes: status.Counts.PreVotes, Elections: status.Counts.Elections}
+			}
+			if status.Counts != want || (i == old || i == next) && want.Elections == 0 {
+				t.Errorf("member %d counts %+v, want %+v", i, status.Counts, want)
+			}
+			if changes := r.LeaderChanges(); changes != 2 {
+				t.Errorf("member %d has followed %d leaders, want 2", i, changes)
+			}
+		}
+
+		// Nobody answers a leader that is cut off, so what it takes waits.
+		c.network.setLose(func(*raft.Message) bool { return true })
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		go func() {
+			_, _, _ = c.replicas[next].Propose(ctx, []byte("waits")) // Its end is another test's subject.
+		}()
+		synctest.Wait()
+		for _, q := range c.replicas[next].Queues() {
+			want := map[string]int{"proposals": 1, "proposal_bytes": 5}[q.Name]
+			if q.Length != want || q.Capacity <= want {
+				t.Errorf("queue %s holds %d of %d, want %d", q.Name, q.Length, q.Capacity, want)
+			}
+		}
+		c.close()
+	})
+}

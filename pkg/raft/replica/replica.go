@@ -36,7 +36,11 @@ type Replica struct {
 	applied    atomic.Uint64
 	dropped    atomic.Uint64
 	lastWakeUp atomic.Int64
-	started    time.Time
+	changes    atomic.Uint64
+	load       struct{ proposals, proposalBytes, reads atomic.Int64 }
+	// followed is the leader that was followed last; it belongs to publish.
+	followed raft.MemberID
+	started  time.Time
 	// clockStart is what Options.Now said when the replica was made.
 	clockStart time.Time
 }
@@ -278,7 +282,16 @@ func (r *Replica) publish() {
 	if at := r.loop.Membership(); r.membership.Load() == nil || r.membership.Load().Index != at.Index {
 		r.membership.Store(&at)
 	}
-	r.leader.Store(uint64(r.loop.Leader()))
+	leader := r.loop.Leader()
+	r.leader.Store(uint64(leader))
+	if leader != raft.NoMember && leader != r.followed {
+		r.followed = leader
+		r.changes.Add(1)
+	}
+	load := r.loop.Load()
+	r.load.proposals.Store(int64(load.Proposals))
+	r.load.proposalBytes.Store(int64(load.ProposalBytes))
+	r.load.reads.Store(int64(load.Reads))
 	r.applied.Store(uint64(r.loop.Applied()))
 	r.lastWakeUp.Store(int64(time.Since(r.started)))
 }

@@ -1,6 +1,9 @@
 package raft
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // State is what a member's storage holds when the member starts. The storage
 // fills it in from what it verified while opening; New takes it as it is.
@@ -77,11 +80,16 @@ type MembershipAt struct {
 	Membership Membership
 }
 
+// ErrCompacted is wrapped by the error of a LogReader that has no entry lo any
+// more: a snapshot was saved and the log cut behind lo, and SnapshotSaved, which
+// tells the core of it, is still to come.
+var ErrCompacted = errors.New("the log was compacted beyond that")
+
 // LogReader reads entries that have left the core's memory. They are durable,
 // and the core never asks for an index that a pending Write may still change.
 type LogReader interface {
 	// Entries returns the entries from lo up to, not including, hi: at least
 	// the first, then more while their sizes together stay within maxBytes.
-	// The core treats any error as the end of this member.
+	// The core treats any error as the end of this member, save ErrCompacted.
 	Entries(lo, hi Index, maxBytes int) ([]Entry, error)
 }

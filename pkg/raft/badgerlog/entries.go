@@ -10,7 +10,8 @@ import (
 
 // Entries returns the durable entries from lo up to, not including, hi: at
 // least the first, then more while their sizes together stay within maxBytes.
-// Each is verified by its checksum, index and term.
+// Each is verified by its checksum, index and term. The error wraps
+// raft.ErrCompacted when a compaction took the first of them away.
 func (l *Log) Entries(lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
 	if err := l.enter(); err != nil {
 		return nil, err
@@ -33,7 +34,10 @@ func (l *Log) Entries(lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
 
 func (l *Log) read(lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
 	v := l.view.Load()
-	if lo > hi || lo <= v.base || hi > v.last+1 {
+	if lo <= v.base && lo <= hi && hi <= v.last+1 {
+		return nil, fmt.Errorf("the log holds entries after %d: %w", v.base, raft.ErrCompacted)
+	}
+	if lo > hi || hi > v.last+1 {
 		return nil, fmt.Errorf("the log holds entries after %d up to %d", v.base, v.last)
 	}
 	var entries []raft.Entry

@@ -305,7 +305,10 @@ func (s *memoryStorage) begin() (StorageFaults, error) {
 
 func (s *memoryStorage) Entries(lo, hi raft.Index, maxBytes int) (entries []raft.Entry, err error) {
 	err = s.do(func(l *memoryLog) error {
-		if lo > hi || lo <= l.base.Index || hi > l.last()+1 {
+		if lo <= l.base.Index && lo <= hi && hi <= l.last()+1 {
+			return fmt.Errorf("entries %d to %d of a log that holds those after %d: %w", lo, hi, l.base.Index, raft.ErrCompacted)
+		}
+		if lo > hi || hi > l.last()+1 {
 			return fmt.Errorf("entries %d to %d of a log that holds those after %d up to %d", lo, hi, l.base.Index, l.last())
 		}
 		size := 0

@@ -16,7 +16,8 @@ type Storage interface {
 	Save(w *raft.Write) error
 	// Entries returns the durable entries from lo up to, not including, hi:
 	// at least the first, then more while their sizes together stay within
-	// maxBytes. Damaged entries are an error, never returned.
+	// maxBytes. Damaged entries are an error, never returned; the error for
+	// entries that SaveSnapshot has cut off wraps raft.ErrCompacted.
 	Entries(lo, hi raft.Index, maxBytes int) ([]raft.Entry, error)
 	// SaveSnapshot stores what write produces as the snapshot described by
 	// meta, then compacts the log. It returns the first index that the log

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"io"
 	"os/exec"
 	"slices"
@@ -34,6 +35,7 @@ func TestStalledDisksStopNoWrites(t *testing.T) {
 	c.awaitReady()
 	l := startLoad(t, c, requestTimeout)
 	var leaders, followers []time.Duration // the longest pauses of writes
+	var handovers []time.Duration
 	for range rounds {
 		for _, leads := range []bool{true, false} {
 			l.era.Add(1)
@@ -44,7 +46,12 @@ func TestStalledDisksStopNoWrites(t *testing.T) {
 			}
 			// Its own clients would only wait: it can't apply what it can't write.
 			l.use(c.without(victim.name))
-			pause := l.stall(d.freeze(slices.Index(c.nodes, victim)))
+			thaw := d.freeze(slices.Index(c.nodes, victim))
+			pause := l.goesOn()
+			if leads {
+				handovers = append(handovers, l.handsOver(victim))
+			}
+			thaw()
 			l.use(c.nodes)
 			if leads {
 				leaders = append(leaders, pause)
@@ -56,18 +63,32 @@ func TestStalledDisksStopNoWrites(t *testing.T) {
 	}
 	l.awaitWrites(20)
 	l.finish(t)
-	t.Logf("EVIDENCE stalled disks: longest time without an acknowledged write, the leader's disk stalled: %v; a follower's: %v", leaders, followers)
+	t.Logf("EVIDENCE stalled disks: longest time without an acknowledged write, the leader's disk stalled: %v "+
+		"(another led after %v more); a follower's: %v", leaders, handovers, followers)
 }
 
-// stall waits until the load has gone on beside a frozen disk, and thaws it. It
-// returns the longest time without an acknowledged write since.
-func (l *load) stall(thaw func()) time.Duration {
+// goesOn waits until enough writes have gone through. It returns the longest time
+// without an acknowledged one since.
+func (l *load) goesOn() time.Duration {
 	l.t.Helper()
 	moment := l.record.now()
 	l.awaitWrites(stallWrites)
-	pause := l.record.longestPause(moment)
-	thaw()
-	return pause
+	return l.record.longestPause(moment)
+}
+
+// handsOver waits until another one leads than a leader that can't write. It
+// returns how long that took.
+func (l *load) handsOver(stalled *node) time.Duration {
+	l.t.Helper()
+	began := l.record.now()
+	await(l.t, "another member leads", func() error {
+		leader, err := l.cluster.leaderOf(l.cluster.nodes)
+		if err == nil && leader == stalled {
+			err = errors.New("the one with the stalled disk leads")
+		}
+		return err
+	})
+	return (l.record.now() - began).Round(time.Millisecond)
 }
 
 // longestPause returns the longest time since a moment in which no write was

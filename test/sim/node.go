@@ -136,6 +136,7 @@ func (n *node) start() {
 	n.loop, err = replica.NewLoop(replica.LoopOptions{
 		Core: core, State: n.storage.State, Boot: n.boot,
 		SnapshotEntries: w.options.SnapshotEntries, SnapshotBytes: 1 << 40,
+		MaxProposals: w.options.MaxProposals, MaxReads: w.options.MaxReads,
 	})
 	n.must(err)
 	n.machine = config.NewState()

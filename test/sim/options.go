@@ -40,6 +40,8 @@ type Options struct {
 	StallTicks          int
 	PauseTicks          int
 	SnapshotEntries     int
+	MaxProposals        int
+	MaxReads            int
 
 	// Delay bounds how long a message, a write and an application take. A message
 	// takes up to TailDelay with the chance TailChance.
@@ -106,7 +108,7 @@ func (o *Options) drawTimes(r *rand.Rand) {
 	o.ElectionTicksMin = 4 + r.IntN(9)
 	o.ElectionTicksMax = o.ElectionTicksMin + 1 + r.IntN(o.ElectionTicksMin)
 	o.HeartbeatTicks = 1 + r.IntN(o.ElectionTicksMin/2)
-	o.Duration = time.Duration(900+r.IntN(900)) * o.Tick
+	o.Duration = time.Duration(1500+r.IntN(1500)) * o.Tick
 }
 
 // Timeout is the longest election timeout, by which the run's other times are
@@ -131,6 +133,7 @@ func (o *Options) drawLimits(r *rand.Rand) {
 	if r.IntN(2) == 0 {
 		o.CacheBytes = pick(r, 1, 400, 3000)
 	}
+	o.MaxProposals, o.MaxReads = pick(r, 0, 0, 0, 1, 3), pick(r, 0, 0, 0, 1, 3)
 	if r.IntN(2) == 0 {
 		o.StallTicks, o.PauseTicks = 1+r.IntN(2*o.ElectionTicksMax), 10+r.IntN(200)
 	}
@@ -174,7 +177,7 @@ func (o *Options) drawFaults(r *rand.Rand) {
 func (o *Options) drawClients(r *rand.Rand) {
 	o.Clients = 1 + r.IntN(6)
 	o.Keys = 1 + r.IntN(4)
-	operations := 100 + r.IntN(300)
+	operations := 150 + r.IntN(350)
 	o.Think = o.Duration * time.Duration(o.Clients) / time.Duration(operations)
 	o.Patience = o.Timeout() * pick[time.Duration](r, 2, 5, 15)
 	o.Reads = pick(r, 0.2, 0.5, 0.8)
@@ -199,9 +202,9 @@ func (o *Options) String() string {
 	text := fmt.Sprintf("%d voters, %d spares, scenario %v, safety phase %v\n", o.Voters, o.Spares, o.Scenario, o.Duration)
 	text += fmt.Sprintf("tick %v, election %d to %d ticks, heartbeat %d, skew %v\n",
 		o.Tick, o.ElectionTicksMin, o.ElectionTicksMax, o.HeartbeatTicks, o.Skew)
-	text += fmt.Sprintf("append %d B, in flight %d and %d B, uncommitted %d B, write %d B, apply %d B, cache %d B, snapshot after %d entries, stalled after %d ticks, pause %d\n",
+	text += fmt.Sprintf("append %d B, in flight %d and %d B, uncommitted %d B, write %d B, apply %d B, cache %d B, snapshot after %d entries, stalled after %d ticks, pause %d, at most %d proposals and %d reads\n",
 		o.MaxAppendBytes, o.MaxInflightAppends, o.MaxInflightBytes, o.MaxUncommittedBytes,
-		o.MaxWriteBytes, o.MaxApplyBytes, o.CacheBytes, o.SnapshotEntries, o.StallTicks, o.PauseTicks)
+		o.MaxWriteBytes, o.MaxApplyBytes, o.CacheBytes, o.SnapshotEntries, o.StallTicks, o.PauseTicks, o.MaxProposals, o.MaxReads)
 	text += fmt.Sprintf("delay %v, tail %v with %v, disk %v, apply %v, drop %v, repeat %v, shorten %v, in order %t, failing streams %v, gather %v\n",
 		o.Delay, o.TailDelay, o.TailChance, o.DiskDelay, o.ApplyDelay, o.Drop, o.Repeat, o.Shorten, o.InOrder, o.FailStream, o.Gather)
 	text += fmt.Sprintf("a fault every %v:", o.FaultEvery)

@@ -51,6 +51,8 @@ type oracle struct {
 	// commands finds the operation that a command belongs to: by the address of
 	// its first byte, because nothing in a run copies commands.
 	commands map[*byte]*operation
+	// starts finds what each start of a member has proposed.
+	starts map[life]*start
 }
 
 // seen is an entry that was seen somewhere, and the term of the one before it.
@@ -99,6 +101,7 @@ func (o *oracle) init(w *world) {
 	o.votes = map[ballot]raft.MemberID{}
 	o.requests = map[ballot]position{}
 	o.commands = map[*byte]*operation{}
+	o.starts = map[life]*start{}
 	o.entries = [][]seen{nil}
 	o.committed = []raft.Term{0}
 }

@@ -25,6 +25,7 @@ func (o *oracle) applied(n *node, e *raft.Entry, result config.Result) {
 	}
 	op := o.commands[&e.Data[0]]
 	a.operation = op
+	o.named(op, e)
 	switch {
 	case op == nil:
 		o.w.fail("%v applies entry %s, which no client sent", n, at(e.Index, e.Term))
@@ -35,6 +36,46 @@ func (o *oracle) applied(n *node, e *raft.Entry, result config.Result) {
 	}
 	if op.appliedAt == 0 {
 		op.appliedAt, op.appliedTime, op.result = e.Index, o.w.now, result
+	}
+}
+
+// life names one start of a member.
+type life struct {
+	member raft.MemberID
+	boot   uint64
+}
+
+// start is one life of a member as far as it proposed something.
+type start struct {
+	// operations holds the proposals by their sequence, nil where none was seen.
+	operations []*operation
+	// answered is the sequence up to which the entries seen call all answered.
+	answered uint64
+}
+
+// named judges an entry's origin: it names one command, and calls nothing answered
+// that somebody waits for.
+func (o *oracle) named(op *operation, e *raft.Entry) {
+	if op == nil || e.Origin == (raft.Origin{}) {
+		return
+	}
+	name := life{e.Origin.Member, e.Origin.Boot}
+	s := o.starts[name]
+	if s == nil {
+		s = &start{}
+		o.starts[name] = s
+	}
+	for uint64(len(s.operations)) <= e.Origin.Sequence {
+		s.operations = append(s.operations, nil)
+	}
+	if other := s.operations[e.Origin.Sequence]; other != nil && other != op {
+		o.w.fail("commands of clients %d and %d are both named %+v", other.client.number, op.client.number, e.Origin)
+	}
+	s.operations[e.Origin.Sequence] = op
+	for ; s.answered < e.Origin.Answered; s.answered++ {
+		if next := s.answered + 1; next < uint64(len(s.operations)) && s.operations[next] != nil && !s.operations[next].ended {
+			o.w.fail("entry %s calls %d answered, for which client %d waits", at(e.Index, e.Term), next, s.operations[next].client.number)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,8 @@ type tally struct {
 
 // play plays seeds, several at a time, and returns their sum.
 func play(seeds func(i int) (uint64, bool), stop bool) tally {
+	// A run makes much garbage and holds little: collecting it less often pays.
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	var sum tally
 	var next atomic.Int64
 	var failed atomic.Bool

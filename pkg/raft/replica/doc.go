@@ -16,8 +16,11 @@
 // the state machine carries it out once. A read barrier
 // that succeeds means that this member's state machine holds everything that was
 // acknowledged anywhere before the barrier was asked for. Queues are bounded, and
-// what does not fit is refused at once. After the first error of the storage the
-// replica stops and never writes again.
+// what does not fit is refused at once. On a disk that runs out of room (SpaceGauge)
+// first commands that add bytes are refused and then all, with ErrDiskFull, and no
+// entry is written any more, while reads go on; it ends by itself when there is room
+// again. After the first error of the storage the replica stops and never writes
+// again.
 //
 // What it never does: it never lets a slow disk, peer or state machine block the
 // loop, and never decides anything about the content of commands.

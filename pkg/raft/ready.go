@@ -120,6 +120,9 @@ func (r *Raft) writeDue() bool {
 	return len(o.messagesAfter) > 0 || r.log.written < r.log.last
 }
 
+// InstallPending tells whether the next Write replaces the log by a snapshot.
+func (r *Raft) InstallPending() bool { return r.out.install != nil }
+
 // applyPaused tells whether the state machine is two batches behind, so that
 // what is handed out but not applied stays bounded.
 func (r *Raft) applyPaused() bool { return len(r.out.applying) >= maxApplyBatches }

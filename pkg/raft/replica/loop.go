@@ -26,7 +26,9 @@ type Loop struct {
 	// restoring is the restore that waits for its Write, and applying the
 	// work behind it; both are released in order.
 	restoring *raft.SnapshotMeta
-	applying  []ApplyWork
+	// restoreUnderWay from its release to the state machine's word.
+	restoreUnderWay bool
+	applying        []ApplyWork
 
 	effects Effects
 }
@@ -110,6 +112,7 @@ func (l *Loop) cancel(id raft.RequestID) {
 // appliedWork takes the word of the state machine that a step is done.
 func (l *Loop) appliedWork(e Applied) {
 	if e.Work.Restore != nil {
+		l.restoreUnderWay = false
 		l.applied = e.Work.Restore.Index
 		l.snapshots.restored(l.applied)
 		l.settleSnapshots(l.applied)

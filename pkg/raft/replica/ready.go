@@ -14,7 +14,9 @@ import (
 //	-> apply Committed (after Restore) -> report Applied -> answer
 //
 // While a Write is under way the core is asked for no other: what needs the
-// disk gathers meanwhile and forms the next batch.
+// disk gathers meanwhile and forms the next batch. Nor is it asked for one that
+// installs a snapshot while the state machine restores another, which must still
+// be the newest when it is opened.
 
 // Effects returns everything that follows from the events since the last call.
 // An error is the end of this replica.
@@ -22,7 +24,7 @@ func (l *Loop) Effects() (Effects, error) {
 	for {
 		l.flushProposals()
 		l.flushReads()
-		idle := l.writing == nil
+		idle := l.writing == nil && !(l.restoreUnderWay && l.core.InstallPending())
 		if !l.core.HasReady(idle) {
 			break
 		}
@@ -95,7 +97,7 @@ func (l *Loop) releaseWork() {
 			return
 		}
 		l.effects.Apply = append(l.effects.Apply, ApplyWork{Restore: l.restoring})
-		l.restoring = nil
+		l.restoring, l.restoreUnderWay = nil, true
 	}
 	l.effects.Apply = append(l.effects.Apply, l.applying...)
 	l.applying = nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -193,7 +194,7 @@ func TestErrorsSayWhatToDoNext(t *testing.T) {
 			refuse(503, `"code":"no_leader","outcome":"rejected","retryable":true`)(w, r)
 		}, "get pay k", 1, "Try again in 2s."},
 		"another server": {func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, "get pay k", 1, "is this the client port"},
-		"nobody there":   {nil, "get pay k --endpoint http://127.0.0.1:1", 1, "Does a node serve clients at http://127.0.0.1:1?"},
+		"nobody there":   {nil, "get pay k --endpoint http://127.0.0.1:1 --timeout 300ms", 1, "Does a node serve clients at http://127.0.0.1:1?"},
 		"too slow": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 			"get pay k --timeout 20ms", 1, "Wait longer with --timeout"},
 		"bad endpoint":      {nil, "get pay k --endpoint localhost", 2, "want scheme, host and port"},
@@ -250,5 +251,44 @@ func TestHelpSpeaksTheNameThatItWasCalledBy(t *testing.T) {
 		if status := p.run(t.Context(), []string{"--help"}); status != exitOK || !strings.Contains(out.String(), want) {
 			t.Errorf("%s --help = %d:\n%s\nwant %q", name, status, out.String(), want)
 		}
+	}
+}
+
+func TestACommandWaitsForANodeThatStarts(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	refused, say := io.Pipe()
+	p := program{name: "conclave", env: environment("http://" + address), out: &out, err: say}
+	served := make(chan *http.Server, 1)
+	go func() {
+		// The first refusal is told; only then does the node come.
+		_, _ = refused.Read(make([]byte, 1000)) // The test fails below if nothing is told.
+		go func() { _, _ = io.Copy(io.Discard, refused) }()
+		server := &http.Server{Handler: answer(t, "GET /v1/kv/pay/k", `{"text":"v"}`)}
+		served <- server
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = server.Serve(l) // It ends by Close.
+		}
+	}()
+	status := p.run(t.Context(), []string{"get", "pay", "k", "--timeout", "30s"})
+	if status != exitOK || out.String() != "v" {
+		t.Errorf("status %d with %q, want the value", status, out.String())
+	}
+	_ = (<-served).Close() // The test is over.
+	_ = say.Close()        // It never fails.
+}
+
+func TestAWriteThatReachedNobodyIsNoUnknownOutcome(t *testing.T) {
+	got := conclave(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked %s", r.URL) }, "",
+		"put", "pay", "k", "--value", "v", "--endpoint", "http://127.0.0.1:1", "--timeout", "500ms")
+	if got.status != exitFailure || !strings.Contains(got.err, "refused") || !strings.Contains(got.err, "trying for 500ms") {
+		t.Errorf("got %+v, want status %d and the refusal", got, exitFailure)
 	}
 }

@@ -80,12 +80,13 @@ func (s *session) connect(cmd *cobra.Command) (context.Context, context.CancelFu
 	if s.timeout <= 0 {
 		return nil, nil, nil, fmt.Errorf("--timeout %v: want a time to wait, such as 10s", s.timeout)
 	}
-	c, err := client.New(client.Options{Endpoint: s.endpoint})
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.timeout)
+	c, err := client.New(client.Options{Endpoint: s.endpoint, HTTPClient: s.patient(ctx)})
 	if err != nil {
+		cancel()
 		return nil, nil, nil, err
 	}
 	s.connected = true
-	ctx, cancel := context.WithTimeout(cmd.Context(), s.timeout)
 	return ctx, cancel, c, nil
 }
 

@@ -194,7 +194,7 @@ func (w *world) oneWay(n *node, d time.Duration) {
 func (w *world) slowLinks(n *node, d time.Duration) {
 	for _, other := range w.nodes {
 		l := w.link(n, other)
-		l.slow, l.slowUntil = w.options.Timeout()*2, w.now+d
+		l.slow, l.late, l.slowUntil = w.options.Timeout()*2, 0, w.now+d
 	}
 }
 

@@ -13,9 +13,11 @@ import (
 type link struct {
 	// cutUntil is when messages pass again.
 	cutUntil time.Duration
-	// slowUntil is when messages stop being delayed by slow more than usual.
+	// slowUntil is when messages stop being delayed more than usual: by up to
+	// slow, and by late.
 	slowUntil time.Duration
 	slow      time.Duration
+	late      time.Duration
 	// last is when the last message will arrive, for links that keep order.
 	last time.Duration
 }
@@ -45,7 +47,7 @@ func (w *world) cutLink(from, to *node, d time.Duration) {
 func (w *world) delay(l *link) time.Duration {
 	d := w.upTo(w.options.Delay)
 	if l.slowUntil > w.now {
-		d += w.upTo(l.slow)
+		d += l.late + w.upTo(l.slow)
 	}
 	if w.chance(w.options.TailChance) && !w.healed {
 		d += w.upTo(w.options.TailDelay)

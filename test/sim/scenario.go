@@ -33,11 +33,16 @@ const (
 	scenarioLaggard
 	// scenarioLate: messages come long after they were sent.
 	scenarioLate
+	// scenarioEcho: leaders hear old answers while others elect the next.
+	scenarioEcho
+	// scenarioRivals: members stand against each other for term after term.
+	scenarioRivals
 	scenarioKinds
 )
 
 var scenarioNames = [scenarioKinds]string{
 	"none", "churn", "figure-8", "deposed", "frozen", "lonely", "reshape", "slow-leader", "laggard", "late",
+	"echo", "rivals",
 }
 
 // habit is what a scenario consists of: how it shapes the options, and what it
@@ -61,6 +66,8 @@ func (s scenario) habit() habit {
 		scenarioSlowLeader: {shape: shapeSlowLeader, enthroned: (*plot).slowThenCrash},
 		scenarioLaggard:    {shape: shapeLaggard, enthroned: (*plot).leaveBehind},
 		scenarioLate:       {shape: shapeLate},
+		scenarioEcho:       {shape: shapeEcho, enthroned: (*plot).echo},
+		scenarioRivals:     {shape: shapeRivals, enthroned: (*plot).dethrone},
 	}[s]
 }
 

@@ -63,6 +63,9 @@ func (w *world) drawChange(active *raft.Membership) (raft.Change, bool) {
 	switch {
 	case !known:
 		return raft.Change{Kind: raft.AddLearner, Member: about.member()}, true
+	case w.options.Scenario == scenarioAudience:
+		// Those who listen stay.
+		return raft.Change{}, false
 	case !active.IsVoter(about.id) && w.chance(0.8):
 		return raft.Change{Kind: raft.Promote, Member: about.member()}, true
 	case !active.IsVoter(about.id):

@@ -37,12 +37,14 @@ const (
 	scenarioEcho
 	// scenarioRivals: members stand against each other for term after term.
 	scenarioRivals
+	// scenarioAudience: leaders are cut off together with all learners.
+	scenarioAudience
 	scenarioKinds
 )
 
 var scenarioNames = [scenarioKinds]string{
 	"none", "churn", "figure-8", "deposed", "frozen", "lonely", "reshape", "slow-leader", "laggard", "late",
-	"echo", "rivals",
+	"echo", "rivals", "audience",
 }
 
 // habit is what a scenario consists of: how it shapes the options, and what it
@@ -68,6 +70,7 @@ func (s scenario) habit() habit {
 		scenarioLate:       {shape: shapeLate},
 		scenarioEcho:       {shape: shapeEcho, enthroned: (*plot).echo},
 		scenarioRivals:     {shape: shapeRivals, enthroned: (*plot).dethrone},
+		scenarioAudience:   {shape: shapeAudience, enthroned: (*plot).withAudience},
 	}[s]
 }
 

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The scenarios here are about answers that come late: true when they were given,
-// and not any more.
+// The scenarios here are about answers that are true and prove nothing: they come
+// late, or from members that don't count.
 
 // echoes is the longest election timeout of scenarioEcho in shortest ones: answers
 // may be so late before a leader misses them.
@@ -61,4 +61,33 @@ func shapeRivals(o *Options, r *rand.Rand) {
 	o.TailChance, o.TailDelay = pick(r, 0, 0.1), o.Timeout()
 	o.DiskDelay = o.Timeout() / 20
 	o.Drop = pick(r, 0, 0.1)
+}
+
+func shapeAudience(o *Options, r *rand.Rand) {
+	shapeEcho(o, r)
+	o.Voters, o.Spares = 3, pick(r, 2, 3, 4)
+	o.ChangeEvery = o.Timeout() / 2
+	o.Duration *= 2
+}
+
+// withAudience cuts a leader off with all learners from the other voters, who elect
+// another. Learners may be more than voters, and say that they hear the old one.
+func (p *plot) withAudience(n *node) {
+	w := p.w
+	p.later(n, w.about(p.timeout()*3), func() {
+		active := n.loop.Membership().Membership
+		w.trace.tell(traceFault, n, "scenario: alone with its learners")
+		w.count(FaultSplit)
+		for _, voter := range w.nodes {
+			if voter == n || !active.IsVoter(voter.id) {
+				continue
+			}
+			for _, other := range w.nodes {
+				if other == n || !active.IsVoter(other.id) {
+					w.cutLink(voter, other, p.timeout()*3)
+					w.cutLink(other, voter, p.timeout()*3)
+				}
+			}
+		}
+	})
 }

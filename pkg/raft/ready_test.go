@@ -96,3 +96,28 @@ func TestAHungDiskGathersOneAcknowledgementForEachLeader(t *testing.T) {
 		t.Errorf("%d answers wait for the disk, at most %d may", n, maxMessagesAfter)
 	}
 }
+
+// A Write of the old log ends after a snapshot has replaced that log in memory.
+func TestALateReportOfAReplacedLogDoesNotCountForTheSnapshot(t *testing.T) {
+	r := newFollower(t)
+	r.Step(appendFrom(2, 1, 3))
+	old, err := r.Ready(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Step(Message{Kind: KindInstallSnapshot, From: 3, To: 1, Term: 3, Session: 1, Snapshot: &SnapshotMeta{
+		Index: 3, Term: 2, Membership: *r.membership(), MembershipIndex: 1,
+	}})
+	r.Saved(old.Write.ID)
+	if r.Durable() != 0 {
+		t.Errorf("durable up to %d, though the snapshot is in no Write yet", r.Durable())
+	}
+	ready, err := r.Ready(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Saved(ready.Write.ID)
+	if r.Durable() != 3 {
+		t.Errorf("durable up to %d with the snapshot at 3", r.Durable())
+	}
+}

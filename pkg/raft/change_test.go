@@ -44,3 +44,29 @@ func TestASecondChangeWaitsForTheFirst(t *testing.T) {
 		t.Errorf("the second change is refused when the first is committed: %s", reason)
 	}
 }
+
+// A leader that appended its own removal may be the only one with the whole log
+// (thesis, section 4.2.2), until the removal is known to be committed.
+func TestARemovedMemberStandsUntilItsRemovalIsCommitted(t *testing.T) {
+	all := NewMembership(Member{1, "a", "a:1"}, Member{2, "b", "b:1"}, Member{3, "c", "c:1"})
+	rest := NewMembership(Member{2, "b", "b:1"}, Member{3, "c", "c:1"})
+	disk := []Entry{
+		{Index: 1, Kind: EntryMembership, Membership: &all}, {Index: 2, Term: 1, Kind: EntryNoOp},
+		{Index: 3, Term: 1, Kind: EntryMembership, Membership: &rest},
+	}
+	for committed, want := range map[Index]Role{2: PreCandidate, 3: Follower} {
+		r, err := New(Config{ID: 1, Boot: 1, Random: rand.New(rand.NewPCG(1, 2)), Log: sliceReader{&disk}}, State{
+			HardState: HardState{Term: 1, Commit: committed}, Last: 3, Terms: []TermRun{{}, {Term: 1, First: 2}},
+			Memberships: []MembershipAt{{Index: 1, Membership: all}, {Index: 3, Membership: rest}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 31 {
+			r.Tick()
+		}
+		if got := r.Status().Role; got != want {
+			t.Errorf("with entries up to %d committed it is %s, want %s", committed, got, want)
+		}
+	}
+}

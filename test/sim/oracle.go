@@ -30,6 +30,9 @@ import (
 //     left (opened);
 //   - an acknowledgement speaks of what is on disk, and is the leader's (acked);
 //   - a snapshot describes the committed log (snapshot);
+//   - no change of the membership before a leader has committed in its term, no
+//     voter that lacks too much, no candidate without a vote, no handing over to a
+//     member that lacks anything (oracle_rule.go);
 //   - what clients are told: see operation.
 type oracle struct {
 	w     *world
@@ -42,6 +45,8 @@ type oracle struct {
 	entries [][]seen
 	// committed holds the term of each committed entry, by index.
 	committed []raft.Term
+	// newMemberships are configurations that the node which acts has made up.
+	newMemberships []*raft.Entry
 	// memberships are the committed configurations.
 	memberships []raft.MembershipAt
 	// applications holds what an index did, by index.
@@ -133,6 +138,9 @@ func (o *oracle) entry(n *node, e *raft.Entry, before raft.Term) {
 		return
 	}
 	o.entries[e.Index] = append(o.entries[e.Index], seen{*e, before})
+	if e.Kind == raft.EntryMembership && n != nil {
+		o.newMemberships = append(o.newMemberships, e)
+	}
 }
 
 func sameEntry(a, b *raft.Entry) bool {
@@ -190,7 +198,11 @@ func (o *oracle) acted(n *node, effects *replica.Effects) {
 	for i := range effects.Apply {
 		o.released(n, disk, &effects.Apply[i])
 	}
-	disk.acted = n.loop.Membership()
+	for _, e := range o.newMemberships {
+		o.reshaped(n, disk, e)
+	}
+	o.newMemberships = nil
+	o.hasActed(n, disk)
 }
 
 // sent judges a message.
@@ -219,6 +231,9 @@ func (o *oracle) sent(n *node, disk *shadow, m *raft.Message) {
 		o.claimed(n, disk, m.Term, m.Snapshot.Index)
 	case raft.KindTimeoutNow:
 		o.leading(n, disk, m)
+		o.handingOver(n, disk, m)
+	case raft.KindPreVote:
+		o.standing(n, disk)
 	case raft.KindRequestVote, raft.KindRequestVoteReply:
 		o.voted(n, disk, m)
 	case raft.KindAppendEntriesReply:

@@ -17,10 +17,13 @@ type shadow struct {
 	terms []raft.Term
 	// memberships are the configurations in the log, the oldest one that of base.
 	memberships []raft.MembershipAt
-	// writing is the write under way, and acted the configuration in force when the
-	// member acted last.
-	writing *raft.Write
-	acted   raft.MembershipAt
+	// writing is the write under way, acted the configuration in force when the
+	// member acted last, and actedLast the end of its log then, as far as it had
+	// written or sent it; actedTerm is the last term that it has led.
+	writing   *raft.Write
+	acted     raft.MembershipAt
+	actedLast raft.Index
+	actedTerm raft.Term
 	// logAsVoted tells that the log is still the one that the last vote saw.
 	logAsVoted bool
 	// former is what the disk held before it lost some of it, until it holds at

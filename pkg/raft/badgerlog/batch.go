@@ -11,8 +11,8 @@ import (
 // of their SizeBytes and by number. A Write within both fits into one
 // transaction; one beyond them may not, and is an error then.
 const (
-	MaxWriteBytes   = 8 << 20
-	MaxWriteEntries = 48 << 10
+	MaxWriteBytes   = EntryBytesMax + 4<<10
+	MaxWriteEntries = 44 << 10
 )
 
 // recordCost is what Badger adds to a record's key and value when it counts

@@ -2,6 +2,9 @@ package badgerlog_test
 
 import (
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
@@ -73,4 +76,57 @@ func BenchmarkEntries(b *testing.B) {
 			b.ReportMetric(float64(b.N)*float64(n)/b.Elapsed().Seconds(), "entries/s")
 		})
 	}
+}
+
+// BenchmarkMemory writes 512 MiB at full speed, in writes of 128 entries of 1 KiB,
+// with a snapshot of 8 MiB each 64 MiB. It tells the most memory that the process
+// held meanwhile: its own, and pages of its files, which the kernel takes back
+// when it needs to.
+func BenchmarkMemory(b *testing.B) {
+	for b.Loop() {
+		l := openLog(b, formatted(b))
+		var own, files int
+		last := raft.Index(0)
+		for cycle := range 8 {
+			for range 512 {
+				entries := make([]raft.Entry, 128)
+				for i := range entries {
+					last++
+					entries[i] = raft.Entry{Index: last, Term: 1, Kind: raft.EntryCommand, Data: make([]byte, 1<<10)}
+				}
+				if err := l.Save(&raft.Write{HardState: raft.HardState{Term: 1}, Entries: entries}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			own, files = max(own, memory(b, "RssAnon")), max(files, memory(b, "RssFile"))
+			if _, err := l.SaveSnapshot(raft.SnapshotMeta{Index: last, Term: 1}, func(w io.Writer) error {
+				_, err := w.Write(make([]byte, 8<<20))
+				return err
+			}); err != nil {
+				b.Fatalf("cycle %d: %v", cycle, err)
+			}
+			own, files = max(own, memory(b, "RssAnon")), max(files, memory(b, "RssFile"))
+		}
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(own>>10), "own-MiB")
+		b.ReportMetric(float64(files>>10), "files-MiB")
+	}
+	b.ReportMetric(float64(b.N<<9)/b.Elapsed().Seconds(), "MiB/s")
+}
+
+// memory returns a line of the kernel's account of this process, in KiB.
+func memory(b *testing.B, name string) int {
+	b.Helper()
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Skip("this needs Linux: ", err)
+	}
+	_, rest, _ := strings.Cut(string(data), name+":")
+	kib := 0
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		b.Fatal(err)
+	}
+	return kib
 }

@@ -67,7 +67,7 @@ func FuzzIdentity(f *testing.F) {
 
 func FuzzSnapshotFile(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "snapshot")
-	w, err := createSnapshot(path, "cluster", fuzzMeta, nil)
+	w, err := createSnapshot(path, "cluster", fuzzMeta, func(uint32) error { return nil })
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -31,7 +31,10 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/dgraph-io/ristretto/v2/z.(*AllocatorPool).freeupAllocators"))
 }
 
-var _ replica.Storage = (*badgerlog.Log)(nil)
+var (
+	_ replica.Storage    = (*badgerlog.Log)(nil)
+	_ replica.SpaceGauge = (*badgerlog.Log)(nil)
+)
 
 func TestLogIsAStorage(t *testing.T) {
 	rafttest.TestStorage(t, func(t *testing.T) rafttest.StorageDisk {

@@ -57,6 +57,11 @@ type Log struct {
 	view atomic.Pointer[view]
 	dead atomic.Uint64
 
+	// space is what Space told last, snapshotBytes the size of the newest
+	// snapshot.
+	space         atomic.Uint32
+	snapshotBytes atomic.Int64
+
 	// snapshotting and receiving are held while a snapshot file is written.
 	snapshotting sync.Mutex
 	receiving    sync.Mutex

@@ -24,7 +24,15 @@ type Options struct {
 	// OnSave is called after each Save that reached the disk, by the goroutine
 	// that saved. It must return at once.
 	OnSave func(SaveReport)
+	// SpaceReserveBytes is the free space below which the disk counts as full.
+	// Default: 256 MiB, which is what Badger may need for itself.
+	SpaceReserveBytes int64
+	// SpaceMarginBytes, and the size of the newest snapshot, is the free space
+	// above the reserve below which the disk counts as low. Default: 128 MiB.
+	SpaceMarginBytes int64
 
+	// freeBytes, in tests, tells how much of a directory's disk is free.
+	freeBytes func(dir string) (int64, error)
 	// watermarkTicks, in tests, tell when the watermark is to be synced.
 	watermarkTicks <-chan time.Time
 }
@@ -44,6 +52,10 @@ func (o Options) Validate() error {
 	if len(o.ClusterID) > clusterIDBytesMax {
 		return fmt.Errorf("badgerlog options: ClusterID is longer than %d bytes", clusterIDBytesMax)
 	}
+	if o.SpaceReserveBytes < 0 || o.SpaceMarginBytes < 0 {
+		return fmt.Errorf("badgerlog options: SpaceReserveBytes %d and SpaceMarginBytes %d must not be negative",
+			o.SpaceReserveBytes, o.SpaceMarginBytes)
+	}
 	return nil
 }
 
@@ -57,14 +69,24 @@ func (o Options) withDefaults() Options {
 	if o.OnSave == nil {
 		o.OnSave = func(SaveReport) {}
 	}
+	if o.SpaceReserveBytes == 0 {
+		o.SpaceReserveBytes = spaceReserveBytes
+	}
+	if o.SpaceMarginBytes == 0 {
+		o.SpaceMarginBytes = spaceMarginBytes
+	}
+	if o.freeBytes == nil {
+		o.freeBytes = freeBytes
+	}
 	return o
 }
 
-// memTableBytes decides two things. Badger bounds a transaction to 15 % of it,
-// which must hold one Write of MaxWriteBytes and MaxWriteEntries with all
-// overhead: 9.6 MiB for at most 8 MiB and 48 Ki times 27 bytes. And up to three
-// tables of this size lie in memory while the log is written to at full speed.
-const memTableBytes = 64 << 20
+// memTableBytes decides two things. Badger bounds a transaction to 15 % of it in
+// bytes, and to one record for each 96 bytes of that; this must hold one Write of
+// MaxWriteBytes and MaxWriteEntries, with deletions beside. An entry's SizeBytes
+// is more than what its records add to its data, so it takes 4.2 MB of 5 MB. And up to three tables of this size lie in memory
+// while the log is written to at full speed.
+const memTableBytes = 32 << 20
 
 // badgerOptions returns how Badger is opened in dir. Whatever isn't set here
 // has Badger's default, which is also named where it matters.

@@ -94,7 +94,7 @@ func (l *Log) beginEmpty() error {
 	// The names are made of numbers of fixed width, and sort by them.
 	slices.Sort(names)
 	for _, name := range slices.Backward(names) {
-		meta, err := verifySnapshot(name, l.identity.ClusterID)
+		meta, _, err := verifySnapshot(name, l.identity.ClusterID)
 		if err != nil || name != l.snapshotPath(meta, snapshotSuffix) || !l.mark.get().vouchesFor(meta) {
 			l.options.Logger.Warn("a snapshot is not used to begin the log", "file", name, "error", err)
 			continue

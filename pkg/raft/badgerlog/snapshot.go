@@ -57,6 +57,7 @@ func (l *Log) SaveSnapshot(meta raft.SnapshotMeta, write func(io.Writer) error) 
 	if err := l.compact(meta, installs); err != nil {
 		return 0, err
 	}
+	l.snapshotBytes.Store(size)
 	l.stats.snapshot(time.Since(start), size)
 	return l.view.Load().base + 1, nil
 }
@@ -84,7 +85,7 @@ func (l *Log) beginSnapshot(meta raft.SnapshotMeta) (chain, installs uint64, err
 // writeSnapshot makes a whole and durable snapshot file.
 func (l *Log) writeSnapshot(meta raft.SnapshotMeta, suffix string, write func(io.Writer) error) (size int64, err error) {
 	path := l.snapshotPath(meta, suffix)
-	w, err := createSnapshot(path+temporary, l.identity.ClusterID, meta, l.closing)
+	w, err := createSnapshot(path+temporary, l.identity.ClusterID, meta, l.mayGoOn)
 	if err != nil {
 		return 0, err
 	}
@@ -98,7 +99,7 @@ func (l *Log) writeSnapshot(meta raft.SnapshotMeta, suffix string, write func(io
 	}
 	if suffix == receivedSuffix {
 		// What came over the network is read back before it may count.
-		if _, err := verifySnapshot(path+temporary, l.identity.ClusterID); err != nil {
+		if _, _, err := verifySnapshot(path+temporary, l.identity.ClusterID); err != nil {
 			return 0, err
 		}
 	}
@@ -141,9 +142,11 @@ func (l *Log) install(w *raft.Write) error {
 		return fmt.Errorf("the snapshot at %d was not received: %w", w.Snapshot.Index, err)
 	}
 	meta := r.meta
-	if err := r.Close(); err != nil {
+	info, err := r.file.Stat()
+	if err := errors.Join(err, r.Close()); err != nil {
 		return err
 	}
+	l.snapshotBytes.Store(info.Size())
 	if err := moveFile(received, l.snapshotPath(meta, snapshotSuffix)); err != nil {
 		return err
 	}
@@ -276,7 +279,8 @@ func (c contextReader) Read(p []byte) (int, error) {
 func (l *Log) loadSnapshots() error {
 	for len(l.base.snapshots) > 0 {
 		newest := l.base.newest()
-		meta, err := verifySnapshot(l.snapshotPath(newest, snapshotSuffix), l.identity.ClusterID)
+		meta, size, err := verifySnapshot(l.snapshotPath(newest, snapshotSuffix), l.identity.ClusterID)
+		l.snapshotBytes.Store(size)
 		if err == nil && meta.ChainHash != newest.ChainHash {
 			err = damaged("it is not the one that was written")
 		}

@@ -34,12 +34,12 @@ type snapshotWriter struct {
 	chunk  []byte
 	chunks uint32
 	bytes  uint64
-	// closing, once closed, makes every write fail.
-	closing <-chan struct{}
+	// mayGoOn is asked before each chunk, with the number of those before it.
+	mayGoOn func(chunks uint32) error
 }
 
 // createSnapshot begins a snapshot file at path, replacing what is there.
-func createSnapshot(path, clusterID string, meta raft.SnapshotMeta, closing <-chan struct{}) (*snapshotWriter, error) {
+func createSnapshot(path, clusterID string, meta raft.SnapshotMeta, mayGoOn func(uint32) error) (*snapshotWriter, error) {
 	description, err := wire.EncodeSnapshotMeta(&meta)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func createSnapshot(path, clusterID string, meta raft.SnapshotMeta, closing <-ch
 	if _, err := f.Write(h); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
-	return &snapshotWriter{file: f, chunk: make([]byte, chunkHeader, chunkHeader+chunkBytes), closing: closing}, nil
+	return &snapshotWriter{file: f, chunk: make([]byte, chunkHeader, chunkHeader+chunkBytes), mayGoOn: mayGoOn}, nil
 }
 
 // Write adds data to the snapshot.
@@ -79,10 +79,8 @@ func (w *snapshotWriter) Write(p []byte) (n int, err error) {
 
 // flush writes the chunk, unless it is empty.
 func (w *snapshotWriter) flush() error {
-	select {
-	case <-w.closing:
-		return ErrClosed
-	default:
+	if err := w.mayGoOn(w.chunks); err != nil {
+		return err
 	}
 	data := w.chunk[chunkHeader:]
 	if len(data) == 0 {
@@ -174,9 +172,6 @@ func (r *snapshotReader) readHeader(clusterID string) error {
 	if string(fixed[:8]) != snapshotMagic || length < 1 || length > snapshotHeaderMax {
 		return damaged("it doesn't begin as a snapshot does")
 	}
-	if format := binary.BigEndian.Uint16(fixed[8:]); format != snapshotFormat {
-		return fmt.Errorf("it has format %d and this program knows format %d", format, snapshotFormat)
-	}
 	h := make([]byte, length+4)
 	if _, err := io.ReadFull(r.buffer, h); err != nil {
 		return shortRead("header", err)
@@ -184,6 +179,9 @@ func (r *snapshotReader) readHeader(clusterID string) error {
 	h, sum := h[:length], binary.BigEndian.Uint32(h[length:])
 	if crc32.Update(crc32.Checksum(fixed[:], castagnoli), castagnoli, h) != sum || int(h[0]) >= len(h) {
 		return damaged("the header has a wrong checksum")
+	}
+	if format := binary.BigEndian.Uint16(fixed[8:]); format != snapshotFormat {
+		return newerFormat("snapshot", format, snapshotFormat)
 	}
 	if cluster := string(h[1 : 1+h[0]]); cluster != clusterID {
 		return fmt.Errorf("it belongs to cluster %q, not %q", cluster, clusterID)
@@ -268,12 +266,13 @@ func (r *snapshotReader) readTrailer(sum uint32) error {
 // Close releases the file.
 func (r *snapshotReader) Close() error { return r.file.Close() }
 
-// verifySnapshot reads a whole snapshot file and returns its description.
-func verifySnapshot(path, clusterID string) (raft.SnapshotMeta, error) {
+// verifySnapshot reads a whole snapshot file and returns its description and how
+// much data it holds.
+func verifySnapshot(path, clusterID string) (raft.SnapshotMeta, int64, error) {
 	r, err := openSnapshot(path, clusterID)
 	if err != nil {
-		return raft.SnapshotMeta{}, err
+		return raft.SnapshotMeta{}, 0, err
 	}
-	_, err = io.Copy(io.Discard, r)
-	return r.meta, errors.Join(err, r.Close())
+	size, err := io.Copy(io.Discard, r)
+	return r.meta, size, errors.Join(err, r.Close())
 }

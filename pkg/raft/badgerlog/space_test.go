@@ -2,7 +2,9 @@ package badgerlog
 
 import (
 	"io"
+	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
@@ -137,6 +139,37 @@ func TestTheDeadAreFoundWhenTheLogIsOpened(t *testing.T) {
 	if records, _ := keysOf(t, l); records != 600 || l.graves.count() != 0 {
 		t.Errorf("%d records lie in Badger, %d entries are dead; expected 600 and none", records, l.graves.count())
 	}
+}
+
+// The largest writes that the limits allow fit into one transaction.
+func TestTheLargestWritesFit(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := Format(dir, owner1); err != nil {
+		t.Fatal(err)
+	}
+	l, err := open(dir, Options{Logger: slog.New(slog.DiscardHandler)}, badgerOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	small := raft.Entry{Kind: raft.EntryCommand}
+	count := min(MaxWriteBytes/small.SizeBytes(), MaxWriteEntries)
+	last := raft.Index(0)
+	write := func(entries []raft.Entry) {
+		t.Helper()
+		// The second one comes upon the dead of the first.
+		for range 2 {
+			save(t, l, raft.Write{TruncateFrom: 1, Entries: entries})
+		}
+		last = entries[len(entries)-1].Index
+		if state := l.view.Load().last; state != last {
+			t.Fatalf("the log ends with entry %d, expected %d", state, last)
+		}
+	}
+	write(commands(0, 1, 1, EntryBytesMax))
+	write(commands(0, 1, raft.Index(count), 0))
+	write(commands(0, 1, 1000, MaxWriteBytes/1000-96))
+	write(commands(0, 1, 2, MaxWriteBytes/2-96))
 }
 
 // Graves are compared with a set, under random burials, replacements and

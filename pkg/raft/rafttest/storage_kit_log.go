@@ -49,7 +49,8 @@ var logTests = []storageTest{
 		large := func(i raft.Index, term raft.Term) raft.Entry {
 			return raft.Entry{Index: i, Term: term, Kind: raft.EntryCommand, Data: bytes.Repeat([]byte{byte(term)}, 3<<20)}
 		}
-		k.save(raft.Write{Entries: []raft.Entry{large(1, 1), large(2, 1)}})
+		k.save(raft.Write{Entries: []raft.Entry{large(1, 1)}})
+		k.save(raft.Write{Entries: []raft.Entry{large(2, 1)}})
 		k.save(raft.Write{TruncateFrom: 2, Entries: commands(2, 2, 3)})
 		k.holds(large(1, 1), commands(2, 2, 2)[0], commands(2, 3, 3)[0])
 		k.reopen()
@@ -81,7 +82,7 @@ var logTests = []storageTest{
 		k.reopen()
 		k.holds(entry)
 	}},
-	{"a write of 8 MiB fits, of few entries or many", testLargeWrites},
+	{"a write of 4 MiB fits, of few entries or many", testLargeWrites},
 	{"a write that doesn't follow is refused, and so is each after it", testRefusals},
 }
 
@@ -165,11 +166,13 @@ func testPaging(k *storageKit) {
 func testLargeWrites(k *storageKit) {
 	var entries []raft.Entry
 	next := raft.Index(1)
-	for _, size := range []int{4 << 20, 1 << 20, 64 << 10, 1 << 10, 128} {
+	for _, size := range []int{4 << 20, 1 << 20, 64 << 10, 1 << 10, 256} {
 		var w []raft.Entry
-		for bytes := 0; bytes+size <= 8<<20 && len(w) < 48<<10; next++ {
-			w = append(w, raft.Entry{Index: next, Term: 1, Kind: raft.EntryCommand, Data: pattern(size - 32)})
-			bytes += size
+		for bytes := 0; bytes+size <= 4<<20; next++ {
+			e := raft.Entry{Index: next, Term: 1, Kind: raft.EntryCommand}
+			e.Data = pattern(size - e.SizeBytes())
+			w = append(w, e)
+			bytes += e.SizeBytes()
 		}
 		k.save(raft.Write{Entries: w})
 		entries = append(entries, w...)

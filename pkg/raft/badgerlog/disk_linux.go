@@ -15,3 +15,17 @@ func syncData(f *os.File) error {
 		}
 	}
 }
+
+// freeBytes returns how many bytes this process may still write to dir's disk.
+func freeBytes(dir string) (int64, error) {
+	var st unix.Statfs_t
+	for {
+		err := unix.Statfs(dir, &st)
+		if err == nil {
+			return int64(st.Bavail) * st.Bsize, nil
+		}
+		if err != unix.EINTR {
+			return 0, err
+		}
+	}
+}

@@ -66,6 +66,16 @@
 // The node's wiring formats and opens the directory, pkg/raft/replica drives
 // it through the Storage interface that it declares.
 //
+// # A full disk
+//
+// Badger dies on a full disk, by a signal that nothing can catch. So Space tells
+// by two marks how much room is left, and whoever saves asks it first: the lower
+// one keeps what Badger may still write after the last Save. A snapshot that
+// would use it is given up. Another program that fills the disk to its end is
+// beyond this.
+//
+// docs/formats.md shows an example of each layout below, byte for byte.
+//
 // # Layout of the keys in Badger
 //
 //	'h'                                   head: rewritten by every Write

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -119,6 +120,9 @@ func (d *damager) round(round int) {
 	} else {
 		d.electsNobody(book, victim, third, killed, what)
 	}
+	if outcome == outcomeFaulty && victim.metric(d.t, "conclave_raft_faulty") != 1 {
+		d.t.Errorf("%s: the member says in its log that it is faulty, and not in its metrics", what)
+	}
 	if outcome == outcomeEnded {
 		d.explains(victim, file, said, what)
 		_ = victim.wait() // It has ended, with an error.
@@ -133,6 +137,12 @@ func (d *damager) round(round int) {
 	}
 	witness.start()
 	c.awaitReady()
+	await(d.t, "node "+victim.name+" is whole again", func() error {
+		if victim.metric(d.t, "conclave_raft_faulty") != 0 {
+			return errors.New("it is faulty")
+		}
+		return nil
+	})
 	d.loses(book, victim, killed, what)
 	kind := kindOf(victim, file)
 	if d.outcomes[kind] == nil {

@@ -150,15 +150,21 @@ func (w *world) stream(from *node, m raft.Message) {
 		from.after(time, func() { ended(errStreamBroken) })
 		return
 	}
-	from.after(time, func() {
+	arrive := func() error {
 		if w.node(m.To) != to || to.life != toLife || to.paused || to.space == raft.SpaceFull || w.cut(from, to) {
-			ended(errStreamBroken)
-			return
+			return errStreamBroken
 		}
 		if err := to.storage.ReceiveSnapshot(context.Background(), meta, file); err != nil {
 			w.fail("%v can't store a snapshot that arrived whole: %v", to, err)
 		}
 		to.receive(&m)
-		ended(nil)
-	})
+		return nil
+	}
+	if !w.healed && w.chance(w.options.FailStream) {
+		// It is stored after its sender has given up, and may be old by then.
+		from.after(time, func() { ended(errStreamBroken) })
+		w.after(time+w.upTo(w.options.Timeout()*4), func() { _ = arrive() })
+		return
+	}
+	from.after(time, func() { ended(arrive()) })
 }

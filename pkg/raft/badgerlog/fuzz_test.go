@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -98,4 +99,86 @@ func FuzzSnapshotFile(f *testing.F) {
 			t.Errorf("after %d bytes: %v", n, err)
 		}
 	})
+}
+
+// A slot that is read at all is one that this program writes, byte for byte.
+func FuzzWatermark(f *testing.F) {
+	f.Add(encodeSlot(owner, 3, markAt(5)))
+	f.Add(encodeSlot(Identity{Member: 8, ClusterID: "other", Name: "n"}, 1, watermark{}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		slot := make([]byte, slotBytes)
+		copy(slot, data)
+		seal(slot)
+		sequence, w, err := decodeSlot(slot, owner)
+		if err != nil {
+			return
+		}
+		again, read, err := decodeSlot(encodeSlot(owner, sequence, w), owner)
+		if err != nil || again != sequence || read != w {
+			t.Errorf("%d, %+v became %d, %+v, error %v", sequence, w, again, read, err)
+		}
+	})
+}
+
+func FuzzStarts(f *testing.F) {
+	f.Add(renderStarts(7))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "starts")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if starts, err := readStarts(path); err == nil && !bytes.Equal(renderStarts(starts), data) {
+			t.Errorf("%q was read as %d", data, starts)
+		}
+	})
+}
+
+// No table makes its check panic or take more memory than the file has bytes.
+func FuzzTable(f *testing.F) {
+	for _, table := range tablesOf(f) {
+		f.Add(table, uint(len(table)-1), byte(0))
+		f.Add(table, uint(len(table)-1), byte(1))
+		f.Add(table, uint(len(table)/2), byte(1))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, at uint, flip byte) {
+		if len(data) > 0 {
+			data = bytes.Clone(data)
+			data[at%uint(len(data))] ^= flip
+		}
+		if err := verifyTable(bytes.NewReader(data), int64(len(data))); err != nil && !errors.Is(err, ErrDamaged) {
+			t.Errorf("verifying gave %v", err)
+		}
+	})
+}
+
+// tablesOf returns tables that Badger has written.
+func tablesOf(f *testing.F) [][]byte {
+	dir := filepath.Join(f.TempDir(), "data")
+	if err := Format(dir, owner1); err != nil {
+		f.Fatal(err)
+	}
+	l, err := open(dir, Options{Logger: slog.New(slog.DiscardHandler)}, smallTables)
+	if err != nil {
+		f.Fatal(err)
+	}
+	err = l.Save(&raft.Write{Entries: commands(0, 1, 100, 30)})
+	if err := errors.Join(err, l.Close()); err != nil {
+		f.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "log", "*.sst"))
+	if err != nil || len(names) == 0 {
+		f.Fatal("no table was written: ", err)
+	}
+	var tables [][]byte
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if err := verifyTables(filepath.Dir(name)); err != nil {
+			f.Fatalf("a sound table: %v", err)
+		}
+		tables = append(tables, data)
+	}
+	return tables
 }

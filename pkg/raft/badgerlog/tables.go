@@ -23,7 +23,11 @@ func verifyTables(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(verifyTable(f), f.Close()); err != nil {
+		info, err := f.Stat()
+		if err == nil {
+			err = verifyTable(f, info.Size())
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
 			return fmt.Errorf("table %s: %w", filepath.Base(name), err)
 		}
 	}
@@ -31,18 +35,15 @@ func verifyTables(dir string) error {
 }
 
 // verifyTable verifies the index of a table, which lies at its end, and by the
-// index every block. The checksum of a block lies at its end likewise.
+// index every block. The checksum of a block lies at its end likewise. Size is
+// the length of all.
 //
 //	+--------+-------+--------+----------+--------+
 //	| blocks | index | length | checksum | length |
 //	|        |       | 4      |          | 4      |
 //	+--------+-------+--------+----------+--------+
-func verifyTable(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	checksum, rest, err := readTail(f, 0, info.Size())
+func verifyTable(f io.ReaderAt, size int64) error {
+	checksum, rest, err := readTail(f, 0, size)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ const (
 	Restores
 	Streams
 	StreamsFailed
+	StreamsLate
 	Writes
 	CrashesBeforeWrite
 	CrashesAfterWrite
@@ -66,7 +67,7 @@ const (
 
 var counterNames = [counters]string{
 	"elections", "candidacies", "votes", "acknowledged appends", "committed configurations", "truncations",
-	"snapshots", "installed snapshots", "restores", "snapshot streams", "failed streams",
+	"snapshots", "installed snapshots", "restores", "snapshot streams", "failed streams", "streams that arrived all the same",
 	"disk writes", "crashes with a lost write", "crashes with a kept write",
 	"messages delivered", "dropped", "cut", "repeated", "shortened",
 	"writes acknowledged", "refused", "refused for a full disk", "of unknown outcome", "of those applied", "copies in the log",

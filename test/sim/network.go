@@ -145,11 +145,7 @@ func (w *world) stream(from *node, m raft.Message) {
 		}
 		from.handle(replica.SnapshotSent{To: m.To, Err: err})
 	}
-	time := w.upTo(w.options.Delay) * 4
-	if to == nil || to.loop == nil || w.cut(from, to) || !w.healed && w.chance(w.options.FailStream) {
-		from.after(time, func() { ended(errStreamBroken) })
-		return
-	}
+	takes := w.upTo(w.options.Delay) * 4
 	arrive := func() error {
 		if w.node(m.To) != to || to.life != toLife || to.paused || to.space == raft.SpaceFull || w.cut(from, to) {
 			return errStreamBroken
@@ -160,11 +156,20 @@ func (w *world) stream(from *node, m raft.Message) {
 		to.receive(&m)
 		return nil
 	}
-	if !w.healed && w.chance(w.options.FailStream) {
-		// It is stored after its sender has given up, and may be old by then.
-		from.after(time, func() { ended(errStreamBroken) })
-		w.after(time+w.upTo(w.options.Timeout()*4), func() { _ = arrive() })
-		return
+	switch {
+	case to == nil || to.loop == nil || w.cut(from, to):
+		from.after(takes, func() { ended(errStreamBroken) })
+	case w.healed || !w.chance(w.options.FailStream):
+		from.after(takes, func() { ended(arrive()) })
+	default:
+		from.after(takes, func() { ended(errStreamBroken) })
+		if w.chance(0.5) {
+			// The sender has given up on what the receiver works off later.
+			to.after(takes+w.upTo(4*w.options.Timeout()), func() {
+				if arrive() == nil {
+					w.count(StreamsLate)
+				}
+			})
+		}
 	}
-	from.after(time, func() { ended(arrive()) })
 }

@@ -39,12 +39,15 @@ const (
 	scenarioRivals
 	// scenarioAudience: leaders are cut off together with all learners.
 	scenarioAudience
+	// scenarioNewcomer: members join late, and are made voters before they have
+	// the long log.
+	scenarioNewcomer
 	scenarioKinds
 )
 
 var scenarioNames = [scenarioKinds]string{
 	"none", "churn", "figure-8", "deposed", "frozen", "lonely", "reshape", "slow-leader", "laggard", "late",
-	"echo", "rivals", "audience",
+	"echo", "rivals", "audience", "newcomer",
 }
 
 // habit is what a scenario consists of: how it shapes the options, and what it
@@ -70,6 +73,7 @@ func (s scenario) habit() habit {
 		scenarioLate:       {shape: shapeLate},
 		scenarioEcho:       {shape: shapeEcho, enthroned: (*plot).echo},
 		scenarioRivals:     {shape: shapeRivals, enthroned: (*plot).dethrone},
+		scenarioNewcomer:   {shape: shapeNewcomer},
 		scenarioAudience:   {shape: shapeAudience, enthroned: (*plot).withAudience},
 	}[s]
 }
@@ -267,4 +271,16 @@ func shapeLate(o *Options, r *rand.Rand) {
 	o.Repeat = 0.1
 	o.ChangeEvery = o.Timeout() * 2
 	o.Spares = max(1, min(o.Spares, maxNodes-o.Voters))
+}
+
+func shapeNewcomer(o *Options, r *rand.Rand) {
+	o.Voters, o.Spares = pick(r, 2, 3), 2
+	o.ChangeEvery = o.Timeout()
+	o.Clients, o.Reads = 6, 0.05
+	o.Think = o.Duration * time.Duration(o.Clients) / 900
+	o.Delay, o.DiskDelay = o.Timeout()/20, o.Timeout()/50
+	o.Drop, o.TailChance, o.Skew = 0, 0, 0
+	o.MaxAppendBytes, o.MaxInflightAppends = 1, 2
+	o.SnapshotEntries = pick(r, 400, 10_000)
+	o.FaultEvery = max(o.FaultEvery, o.Timeout()*8)
 }

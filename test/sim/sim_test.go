@@ -28,6 +28,8 @@ var (
 type tally struct {
 	counts  sim.Counts
 	virtual time.Duration
+	// slowest is the longest recovery in election timeouts.
+	slowest float64
 	played  int
 	failed  []sim.Report
 }
@@ -64,6 +66,7 @@ func play(seeds func(i int) (uint64, bool), stop bool) tally {
 	for report := range reports {
 		sum.played++
 		sum.virtual += report.Virtual
+		sum.slowest = max(sum.slowest, report.Recovery)
 		sum.counts.Add(&report.Counts)
 		if report.Failure != "" {
 			sum.failed = append(sum.failed, report)
@@ -92,8 +95,8 @@ func TestSeeds(t *testing.T) {
 	began := time.Now()
 	sum := play(func(i int) (uint64, bool) { return *first + uint64(i), uint64(i) < *seeds }, *stop)
 	took := time.Since(began)
-	t.Logf("%d seeds in %v: %.1f a second; %.1f simulated hours", sum.played, took.Round(time.Millisecond),
-		float64(sum.played)/took.Seconds(), sum.virtual.Hours())
+	t.Logf("%d seeds in %v: %.1f a second; %.1f simulated hours; at rest after %.1f election timeouts at most", sum.played, took.Round(time.Millisecond),
+		float64(sum.played)/took.Seconds(), sum.virtual.Hours(), sum.slowest)
 	t.Log(sum.counts.String())
 	fail(t, sum)
 }

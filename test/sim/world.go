@@ -18,6 +18,9 @@ type Report struct {
 	Failure string
 	// Virtual is how long the run took by its own clock.
 	Virtual time.Duration
+	// Recovery is how many of the longest election timeouts the healed cluster took
+	// to come to rest, in halves.
+	Recovery float64
 	// Hash stands for every event of the run.
 	Hash   uint64
 	Counts Counts
@@ -28,6 +31,9 @@ func Run(seed uint64, trace io.Writer) (report Report) {
 	w := newWorld(Draw(seed), trace)
 	defer func() {
 		report = Report{Seed: seed, Virtual: w.now, Hash: w.trace.hash, Counts: w.counts}
+		if w.healed {
+			report.Recovery = float64(w.now-w.options.Duration) / float64(w.options.Timeout())
+		}
 		if cause := recover(); cause != nil {
 			report.Failure = w.explain(cause)
 		}

@@ -111,6 +111,8 @@ func (o operations) Ready() (ready bool, reason string) {
 		return false, "stopping"
 	case stage == admin.StateInitial:
 		return false, n.bootstrap.missing()
+	case stage == admin.StateAwaitingAdd && n.log.State().Faulty:
+		return false, "the disk lost the log that this member had acknowledged; waiting for a leader to send it again"
 	case stage == admin.StateAwaitingAdd:
 		return false, "the cluster exists without this member; waiting to be added"
 	case stage == admin.StateRemoved:

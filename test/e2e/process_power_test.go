@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,16 +125,18 @@ func (p *powerCutter) cut(t *testing.T) error {
 func (c *cluster) comesBack() (err error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(pollPause) {
 		err = nil
+		lossy := 0
 		for _, n := range c.nodes {
 			if ended := n.alive(); ended != nil {
 				return ended
 			}
 			if status, text := n.health("/readyz"); status != 200 {
 				err = errors.Join(err, fmt.Errorf("node %s isn't ready: %s", n.name, text))
+				lossy += strings.Count(text, "the disk lost")
 			}
 		}
-		if err == nil {
-			return nil
+		if err == nil || lossy == len(c.nodes) { // Nobody has what all have lost.
+			return err
 		}
 	}
 	return err

@@ -37,6 +37,10 @@ type Status struct {
 	MissingIndex uint64 `json:"missingIndex,omitempty"`
 	Space        string `json:"space,omitempty"`
 	Stalled      bool   `json:"stalled,omitempty"`
+	// LogsSetAside names the directories, in the node's data directory, of logs of
+	// which nothing could be used. They are kept for people to look at, and may be
+	// removed.
+	LogsSetAside []string `json:"logsSetAside,omitempty"`
 	// Ready repeats /readyz, with the reason when not.
 	Ready          bool   `json:"ready"`
 	NotReadyReason string `json:"notReadyReason,omitempty"`

@@ -26,6 +26,7 @@ func (o operations) Status() admin.Status {
 		Address: n.self.Address, Version: n.options.Version, State: n.stage(), Members: []admin.Member{},
 	}
 	s.Ready, s.NotReadyReason = o.Ready()
+	s.LogsSetAside = n.log.SetAside()
 	running := n.replicator.replica.Load()
 	if running == nil {
 		return s

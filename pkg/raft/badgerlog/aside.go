@@ -51,6 +51,20 @@ func (l *Log) setAside(reason error) error {
 	return nil
 }
 
+// SetAside names the directories of the logs that were set aside and are still
+// there, the oldest first.
+func (l *Log) SetAside() []string {
+	numbers, err := l.aside()
+	if err != nil {
+		l.options.Logger.Warn("the data directory can't be read", "error", err)
+	}
+	var names []string
+	for _, number := range numbers {
+		names = append(names, filepath.Base(l.asidePath(number)))
+	}
+	return names
+}
+
 func (l *Log) asidePath(number int) string {
 	return filepath.Join(l.dir, asidePrefix+strconv.Itoa(number))
 }

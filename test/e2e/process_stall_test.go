@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,6 +108,8 @@ func (d *disks) freeze(disk int) (thaw func()) {
 	d.t.Helper()
 	// It holds the disk frozen for as long as its input is open.
 	holder := exec.Command("sh", "-c", `fsfreeze -f "$1" && echo frozen && read -r _; fsfreeze -u "$1"`, "sh", d.mounts[disk])
+	// A terminal's interrupt ends the test, and must not end this one first.
+	holder.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	input, err := holder.StdinPipe()
 	if err != nil {
 		d.t.Fatal(err)

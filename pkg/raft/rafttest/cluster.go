@@ -138,17 +138,18 @@ func (c *Cluster) Start(name string) error {
 	}
 	n.core.SetSpace(n.disk.space)
 	n.value, n.applied, n.role, n.leader = n.disk.value, n.disk.snapshot.Index, raft.Follower, raft.NoMember
-	n.drain()
+	c.drain(n)
 	s := n.core.Status()
 	c.say("%s starts as %s in term %d, election timeout %d ms", n.name, s.Role, s.Term, s.TimeoutTicks*TickMillis)
 	return nil
 }
 
 // drain applies what the disk is known to hold of the committed log.
-func (n *node) drain() {
+func (c *Cluster) drain(n *node) {
 	for n.core.HasReady(true) {
 		ready, _ := n.core.Ready(true)
 		for i := range ready.Committed {
+			c.judge.next(n, &ready.Committed[i])
 			n.apply(&ready.Committed[i])
 		}
 		n.core.Applied(n.applied)
@@ -292,6 +293,7 @@ func (c *Cluster) applyBehind(n *node) {
 
 // applyEntry applies a committed entry and answers the client that waits.
 func (c *Cluster) applyEntry(n *node, e *raft.Entry) {
+	c.judge.next(n, e)
 	n.apply(e)
 	switch e.Kind {
 	case raft.EntryCommand:

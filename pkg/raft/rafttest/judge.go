@@ -44,6 +44,13 @@ func (j *judge) led(n *node, term raft.Term) {
 	j.leaders[term] = n.id
 }
 
+// next wants a node to apply every entry once, in order.
+func (j *judge) next(n *node, e *raft.Entry) {
+	if e.Index != n.applied+1 {
+		j.complain("%s applies entry %d after %d", n.name, e.Index, n.applied)
+	}
+}
+
 // applied compares an entry with what others applied at its index (State Machine
 // Safety), and wants it on the disks of a majority.
 func (j *judge) applied(nodes []*node, n *node, e *raft.Entry) {

@@ -205,8 +205,8 @@ func TestErrorsSayWhatToDoNext(t *testing.T) {
 		"no such file":      {nil, "put pay k missing.json", 2, "missing.json"},
 		"void condition":    {nil, "delete pay k --if-revision 0", 2, "no key has this revision"},
 		"unknown command":   {nil, "fetch", 2, "conclave --help"},
-		"unknown flag":      {nil, "get pay k --fresh", 2, "conclave --help"},
-		"too few arguments": {nil, "get pay", 2, "conclave --help"},
+		"unknown flag":      {nil, "get pay k --fresh", 2, "conclave get --help"},
+		"too few arguments": {nil, "get pay", 2, "conclave get --help"},
 		"two conditions":    {nil, "put pay k - --if-absent --if-revision 1", 2, "if-absent"},
 	} {
 		t.Run(name, func(t *testing.T) {

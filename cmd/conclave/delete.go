@@ -13,7 +13,7 @@ func (s *session) deleteCommand() *cobra.Command {
 	var options client.DeleteOptions
 	cmd := &cobra.Command{
 		Use:   "delete NAMESPACE KEY",
-		Short: "Delete a key; its history stays",
+		Short: "Delete a key",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkCondition(cmd); err != nil {

@@ -86,6 +86,9 @@ func (s *session) value(cmd *cobra.Command, files []string, text string) (value 
 		return value, "application/octet-stream", err
 	}
 	file, err := os.Open(files[0])
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, "", fmt.Errorf("there is no file %s; a value on the command line goes behind --value", files[0])
+	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -34,13 +34,13 @@ func (p program) run(ctx context.Context, args []string) int {
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
-	err := root.ExecuteContext(ctx)
+	called, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	fmt.Fprintf(p.err, "%s: %v\n", s.spokenName(), err)
 	if !s.connected {
-		fmt.Fprintf(p.err, "How to call it: %s --help\n", s.spokenName())
+		fmt.Fprintf(p.err, "How to call it: %s --help\n", called.CommandPath())
 		return exitUsage
 	}
 	if next := s.advice(err); next != "" {

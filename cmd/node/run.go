@@ -31,8 +31,8 @@ The nodes of a new cluster find each other either by name, --initial-peers, or b
 the SRV records of a headless service, --discovery-service and --initial-members.
 A node that comes later is started with --initial-state existing, --cluster-id and
 --address; it waits until it is added: "conclave members add" does that.
-Every flag may also stand in a YAML file, --config, under its name without dashes;
-the command line wins.`,
+Every flag may also stand in a YAML file, --config, by its name without the leading
+dashes; the command line wins.`,
 		Example: `  node --name a --data-dir /var/lib/a --initial-peers a=127.0.0.1:8401,b=127.0.0.1:8411,c=127.0.0.1:8421 \
        --http 127.0.0.1:8400 --peer 127.0.0.1:8401 --ops 127.0.0.1:8402
   node --name d --data-dir /var/lib/d --initial-state existing --cluster-id 5f1c... --address d.example.org:8401

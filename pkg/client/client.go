@@ -30,15 +30,14 @@ type Options struct {
 
 // Validate reports the first option that can't be used.
 func (o Options) Validate() error {
-	u, err := url.Parse(o.Endpoint)
-	if err != nil {
-		return fmt.Errorf("client: endpoint: %w", err)
+	// An address without its scheme doesn't parse; the error would not say what lacks.
+	if u, err := url.Parse(o.Endpoint); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
+		bare := url.URL{Scheme: u.Scheme, Host: u.Host}
+		if strings.TrimSuffix(o.Endpoint, "/") == bare.String() {
+			return nil
+		}
 	}
-	bare := url.URL{Scheme: u.Scheme, Host: u.Host}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.TrimSuffix(o.Endpoint, "/") != bare.String() {
-		return fmt.Errorf("client: endpoint %q: want scheme, host and port, such as http://127.0.0.1:8400", o.Endpoint)
-	}
-	return nil
+	return fmt.Errorf("client: endpoint %q: want scheme, host and port, such as http://127.0.0.1:8400", o.Endpoint)
 }
 
 // A Client speaks to one endpoint. It is safe for concurrent use.

@@ -97,6 +97,27 @@ func TestAFlippedBitInATableMakesAFaultyMember(t *testing.T) {
 	}
 }
 
+// A process that dies while Badger writes a table leaves a part of it, which no
+// manifest names.
+func TestATableThatWasBeingWrittenIsNoDamage(t *testing.T) {
+	dir := markedLog(t)
+	names, err := filepath.Glob(filepath.Join(dir, "log", "*.sst"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	data, err := os.ReadFile(names[0])
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "log", "000099.sst"), data[:len(data)/2], 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := openLog(t, dir)
+	if state := l.State(); state.Faulty || state.Last != 100 || len(l.SetAside()) > 0 {
+		t.Errorf("faulty %t, the log ends with entry %d, set aside: %q", state.Faulty, state.Last, l.SetAside())
+	}
+}
+
 // The value of a dead entry is never read, but what damaged it may have hit
 // anything beside it.
 func TestAFlippedBitInADeadEntryMakesAFaultyMember(t *testing.T) {

@@ -101,11 +101,11 @@ func (l *Log) openBadger(badgerOptions func(string, badger.Logger) badger.Option
 	if err := makeDirectory(dir); err != nil {
 		return err
 	}
-	if err := errors.Join(withoutManifest(dir), verifyTables(dir)); err != nil {
+	options := badgerOptions(dir, badgerLogger{logger: l.options.Logger, failure: l.failure})
+	if err := errors.Join(withoutManifest(dir), verifyTables(options)); err != nil {
 		return err
 	}
-	logger := badgerLogger{logger: l.options.Logger, failure: l.failure}
-	db, err := openOrPanic(badgerOptions(dir, logger))
+	db, err := openOrPanic(options)
 	if err != nil && !ofMachine(err) {
 		return damaged("badger: %v", err)
 	}

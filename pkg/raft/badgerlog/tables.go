@@ -9,17 +9,32 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
+	"github.com/dgraph-io/badger/v4/table"
 )
 
-// verifyTables verifies every table in a directory before Badger opens it.
-// Badger verifies them too, but it trusts the lengths in them until then, and a
-// wrong one ends the process.
-func verifyTables(dir string) error {
-	// The pattern is sound, so there is no error.
-	names, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
-	for _, name := range names {
-		f, err := os.Open(name)
+// verifyTables verifies every table that counts before Badger opens it. Badger
+// verifies them too, but it trusts the lengths in them until then, and a wrong one
+// ends the process. A table that the manifest doesn't name was being written when
+// the process died; Badger removes it.
+func verifyTables(options badger.Options) error {
+	manifest, err := os.Open(filepath.Join(options.Dir, badger.ManifestFilename))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	replayed, _, err := badger.ReplayManifestFile(manifest, options.ExternalMagicVersion, options)
+	if closeErr := manifest.Close(); err != nil || closeErr != nil {
+		return closeErr // Badger says itself what ails its manifest.
+	}
+	for id := range replayed.Tables {
+		f, err := os.Open(table.NewFilename(id, options.Dir))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // Badger finds out.
+		}
 		if err != nil {
 			return err
 		}
@@ -28,7 +43,7 @@ func verifyTables(dir string) error {
 			err = verifyTable(f, info.Size())
 		}
 		if err := errors.Join(err, f.Close()); err != nil {
-			return fmt.Errorf("table %s: %w", filepath.Base(name), err)
+			return fmt.Errorf("table %s: %w", filepath.Base(f.Name()), err)
 		}
 	}
 	return nil

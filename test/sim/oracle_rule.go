@@ -30,8 +30,12 @@ func (o *oracle) reshaped(n *node, disk *shadow, e *raft.Entry) {
 		return
 	}
 	for _, id := range e.Membership.Voters {
-		if old := o.disks[id]; !slices.Contains(e.Membership.Outgoing, id) && old.longest()+maxPromotionLag < e.Index-1 {
-			o.w.fail("%v makes %s a voter by entry %s, whose log ends with %d", n, memberText(id), at(e.Index, e.Term), old.longest())
+		if slices.Contains(e.Membership.Outgoing, id) {
+			continue
+		}
+		// With nothing at all it can't have agreed with the leader on anything.
+		if held := o.disks[id].longest(); held == 0 || held+maxPromotionLag < e.Index-1 {
+			o.w.fail("%v makes %s a voter by entry %s, whose log ends with %d", n, memberText(id), at(e.Index, e.Term), held)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -47,15 +48,19 @@ const adminToken = "admin-0123456789abcdef"
 
 func (c *trio) tokenFile() string { return filepath.Join(c.base, "token") }
 
-// freePort returns a port that nobody listens at.
+// freePort returns a port that nobody listens at. It is below those that the
+// system gives to connections, so that nobody else gets it before the node does.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().(*net.TCPAddr).Port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 func (c *trio) at(i, port int) string { return fmt.Sprintf("127.0.0.1:%d", c.ports[i][port]) }
@@ -82,7 +87,13 @@ func (c *trio) start(i int) {
 	ctx, stop := context.WithCancel(c.t.Context())
 	ended := make(chan error, 1)
 	c.stops[i], c.ended[i] = stop, ended
-	go func() { ended <- Run(ctx, c.options(i), nil) }()
+	go func() {
+		err := Run(ctx, c.options(i), nil)
+		if err != nil && ctx.Err() == nil {
+			c.t.Logf("node %d ends: %v", i, err)
+		}
+		ended <- err
+	}()
 }
 
 func (c *trio) stop(i int) {

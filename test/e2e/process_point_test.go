@@ -38,7 +38,7 @@ const (
 var allKillPoints = []killPoint{
 	{name: "a file of the new directory written, not named", forming: true, edit: edit{dir: inLog, function: "replaceFile", line: "return moveFile(path+temporary, path)"}},
 	{name: "directory there, identity not", forming: true, edit: edit{dir: inLog, function: "Format", line: "if err == nil {"}},
-	{name: "identity there, log not", forming: true, edit: edit{dir: inLog, function: "openBadger", line: "logger := badgerLogger{logger: l.options.Logger, failure: l.failure}"}},
+	{name: "identity there, log not", forming: true, edit: edit{dir: inLog, function: "openBadger", line: "db, err := openOrPanic(options)"}},
 	{name: "first configuration agreed, not saved", forming: true, edit: edit{dir: inNode, function: "begin", line: "if err := n.log.Save(write); err != nil {"}},
 	{name: "first configuration saved, not used", forming: true, edit: edit{dir: inNode, function: "begin", line: "return raft.State{"}},
 	{name: "sent, not saved", edit: edit{dir: inReplica, function: "runStorage", line: "if err := r.options.Storage.Save(w); err != nil {"}},

@@ -49,11 +49,12 @@ const adminToken = "admin-0123456789abcdef"
 func (c *trio) tokenFile() string { return filepath.Join(c.base, "token") }
 
 // freePort returns a port that nobody listens at. It is below those that the
-// system gives to connections, so that nobody else gets it before the node does.
+// system gives to connections, and below those of test/e2e, which runs beside this
+// package: nobody else gets it before the node does.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 3_000+rand.IntN(9_000)))
 		if err == nil {
 			defer l.Close()
 			return l.Addr().(*net.TCPAddr).Port

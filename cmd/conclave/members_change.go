@@ -49,7 +49,8 @@ func (c *council) addCommand() *cobra.Command {
 		Long: `Add a node that waits to be added: one that was started with --initial-state existing,
 or whose disk was wiped. --node names its operations port, which tells the rest;
 otherwise give its member ID, its name and the address at which its peers reach it.
-A learner receives the log and does not vote.`,
+A learner receives the log and does not vote. Where a disk was wiped, remove the old
+member first, by its ID: a node that is a voter already can't become another one.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if node != "" {
 				return cobra.NoArgs(cmd, args)
@@ -84,7 +85,9 @@ func (c *council) newMember(ctx context.Context, node string, args []string) (ad
 	if node == "" {
 		return admin.NewMember{MemberID: args[0], Name: args[1], Address: args[2]}, nil
 	}
-	status, err := c.client(node).Status(ctx)
+	client := c.client(node)
+	client.HTTPClient = c.patient(ctx) // it may have been started a moment ago
+	status, err := client.Status(ctx)
 	if err != nil {
 		return admin.NewMember{}, err
 	}

@@ -69,7 +69,7 @@ func (s *session) command() *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.endpoint, "endpoint", s.endpoint, "client port of a node or service; also from CONCLAVE_ENDPOINT")
-	flags.DurationVar(&s.timeout, "timeout", 10*time.Second, "how long to wait for the whole command")
+	flags.DurationVar(&s.timeout, "timeout", 10*time.Second, "how long to wait for the whole command; a minute for members")
 	root.AddCommand(s.getCommand(), s.putCommand(), s.deleteCommand(), s.listCommand(), s.statusCommand(),
 		s.membersCommand(), s.versionCommand())
 	return root

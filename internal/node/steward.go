@@ -272,7 +272,7 @@ var advices = map[raft.Reason]struct {
 	raft.ReasonTransferring:      {"transferring", "ask the next leader", true},
 	raft.ReasonChangePending:     {"change_pending", "one change is made at a time; wait until it is complete", true},
 	raft.ReasonNotMember:         {"not_member", "the status lists the members and their IDs", false},
-	raft.ReasonAlreadyMember:     {"already_member", "a voter of the same name must be removed before a learner takes its place", false},
+	raft.ReasonAlreadyMember:     {"already_member", "the voter of the same name must be removed first; then this one can be promoted", false},
 	raft.ReasonNotCaughtUp:       {"not_caught_up", "it is still receiving the log or a snapshot; wait and try again", true},
 	raft.ReasonNoContact:         {"no_contact", "see that its node runs and that its address is right", true},
 	raft.ReasonLastVoter:         {"last_voter", "add and promote another member first", false},

@@ -65,6 +65,9 @@ type Log struct {
 	// snapshotting and receiving are held while a snapshot file is written.
 	snapshotting sync.Mutex
 	receiving    sync.Mutex
+	// arrived holds the files of received snapshots in the order in which they came,
+	// guarded by receiving.
+	arrived []string
 
 	stats counters
 }

@@ -222,9 +222,8 @@ func (l *Log) OpenSnapshot() (raft.SnapshotMeta, io.ReadCloser, error) {
 
 // ReceiveSnapshot stores a snapshot that a leader streams. The end of r must
 // mean that all of it came: a stream that breaks off has to end in an error.
-// Nothing counts before Save installs it. Of those that are never installed the
-// last two are kept, so one that is about to be installed isn't lost when the
-// next arrives. Close waits for r to return from Read.
+// Nothing counts before Save installs it. The last maxReceived that arrived are
+// kept, so one that is about to be installed isn't lost when others arrive. Close waits for r to return from Read.
 func (l *Log) ReceiveSnapshot(ctx context.Context, meta raft.SnapshotMeta, r io.Reader) error {
 	if err := l.enter(); err != nil {
 		return err
@@ -244,20 +243,27 @@ func (l *Log) ReceiveSnapshot(ctx context.Context, meta raft.SnapshotMeta, r io.
 	if err != nil {
 		return fmt.Errorf("receive snapshot at %d: %w", meta.Index, err)
 	}
-	l.pruneReceived()
+	l.pruneReceived(l.snapshotPath(meta, receivedSuffix))
 	l.stats.received()
 	return nil
 }
 
-// pruneReceived removes received snapshots but for the last two.
-func (l *Log) pruneReceived() {
-	// The names are made of numbers of fixed width, and sort by them.
-	names, err := filepath.Glob(filepath.Join(l.dir, snapshotDirectory, "*"+receivedSuffix))
-	for len(names) > 2 {
-		err = errors.Join(err, os.Remove(names[0]))
-		names = names[1:]
+// maxReceived is how many received snapshots wait to be installed at a time. Most
+// of them never are, because they came too late to say anything new.
+const maxReceived = 4
+
+// pruneReceived notes that a received snapshot has arrived, and removes all but the
+// last ones. What counts is when they came: the leader of a later term may send an
+// older snapshot than the one before it did.
+func (l *Log) pruneReceived(arrived string) {
+	l.arrived = slices.DeleteFunc(l.arrived, func(name string) bool { return name == arrived })
+	l.arrived = append(l.arrived, arrived)
+	for len(l.arrived) > maxReceived {
+		if err := os.Remove(l.arrived[0]); !errors.Is(err, os.ErrNotExist) { // it may be installed
+			l.warnOfRemoval(err)
+		}
+		l.arrived = l.arrived[1:]
 	}
-	l.warnOfRemoval(err)
 }
 
 // contextReader ends a stream when nobody waits for it any more.

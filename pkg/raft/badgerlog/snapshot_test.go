@@ -72,7 +72,7 @@ func TestFilesThatNoRecordNamesAreRemovedWhenTheLogIsOpened(t *testing.T) {
 	}
 }
 
-func TestOnlyTheNewestTwoSnapshotsAreKept(t *testing.T) {
+func TestOnlyTheLastSnapshotsAreKept(t *testing.T) {
 	dir := markedLog(t)
 	l := openLog(t, dir)
 	for at := raft.Index(10); at <= 100; at += 10 {
@@ -86,6 +86,7 @@ func TestOnlyTheNewestTwoSnapshotsAreKept(t *testing.T) {
 		}
 	}
 	want := "00000000000000000001-00000000000000000090.snap 00000000000000000001-00000000000000000100.snap " +
+		"00000000000000000001-00000000000000000202.received 00000000000000000001-00000000000000000203.received " +
 		"00000000000000000001-00000000000000000204.received 00000000000000000001-00000000000000000205.received"
 	if got := strings.Join(snapshotFiles(t, dir), " "); got != want {
 		t.Errorf("the files are %q, expected %q", got, want)

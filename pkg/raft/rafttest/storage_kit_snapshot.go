@@ -55,6 +55,21 @@ var snapshotTests = []storageTest{
 		k.newest(9, "at 9")
 		k.holds(commands(1, 6, 11)...)
 	}},
+	{"a received snapshot waits for its install, whatever was received before and after", func(k *storageKit) {
+		k.append(1, 1, 10)
+		for _, meta := range []raft.SnapshotMeta{snapshotAt(100, 5), snapshotAt(110, 5), snapshotAt(95, 4)} {
+			k.receive(meta, "left over")
+		}
+		meta := snapshotAt(50, 3)
+		k.receive(meta, "at 50")
+		for _, later := range []raft.SnapshotMeta{snapshotAt(120, 5), snapshotAt(130, 6), snapshotAt(140, 6)} {
+			k.receive(later, "later")
+		}
+		k.save(raft.Write{HardState: raft.HardState{Term: 6}, HardStateChanged: true, Snapshot: &meta})
+		k.newest(50, "at 50")
+		k.receive(snapshotAt(150, 6), "after it")
+		k.newest(50, "at 50")
+	}},
 	{"two snapshots are never taken at once", func(k *storageKit) {
 		k.append(1, 1, 10)
 		_, err := k.SaveSnapshot(snapshotAt(5, 1), func(w io.Writer) error {

@@ -384,7 +384,7 @@ func (s *memoryStorage) ReceiveSnapshot(ctx context.Context, meta raft.SnapshotM
 		return err
 	}
 	return s.do(func(l *memoryLog) error {
-		l.received = append(slices.Clip(l.received[max(0, len(l.received)-1):]), memorySnapshot{meta, data})
+		l.received = append(slices.Clip(l.received[max(0, len(l.received)-3):]), memorySnapshot{meta, data})
 		return nil
 	})
 }

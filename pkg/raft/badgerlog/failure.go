@@ -11,9 +11,9 @@ import (
 )
 
 // ErrDamaged says that the disk doesn't hold what was written to it. The
-// member can't go on with this directory: it must be replaced by a new member
-// or its directory restored from a copy. Every error that is caused by damage
-// wraps it.
+// member can't go on with this directory: it must be replaced by a new member. An
+// older copy of the directory is no remedy, since it has forgotten votes and
+// acknowledgements that were given. Every error that is caused by damage wraps it.
 var ErrDamaged = errors.New("the data on disk is damaged")
 
 // ErrClosed is the error of every call after Close.

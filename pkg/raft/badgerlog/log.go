@@ -1,6 +1,7 @@
 package badgerlog
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -105,6 +106,9 @@ func (l *Log) leave() { l.gate.RUnlock() }
 // Badger tries to flush its tables forever on a disk that refuses.
 const closeAfterFailure = 5 * time.Second
 
+// errStillOpen says that Badger may still write into its directory.
+var errStillOpen = errors.New("badger did not close")
+
 // Close ends the log. Snapshots that are being written are given up, every
 // other call is waited for, and the directory is free for another process when
 // Close returns. A log that has failed is closed as far as the disk lets it,
@@ -148,6 +152,6 @@ func (l *Log) closeBadger() error {
 	case err := <-done:
 		return err
 	case <-time.After(closeAfterFailure):
-		return fmt.Errorf("badger did not close within %v", closeAfterFailure)
+		return fmt.Errorf("%w within %v", errStillOpen, closeAfterFailure)
 	}
 }

@@ -61,7 +61,7 @@ func open(dir string, options Options, badgerOptions func(string, badger.Logger)
 	}
 	if err != nil {
 		if errors.Is(err, ErrDamaged) {
-			err = fmt.Errorf("%w; replace this member by one with an empty directory, or restore the directory from a copy", err)
+			err = fmt.Errorf("%w; replace this member by one with an empty directory; an older copy of the directory would have forgotten votes that were given", err)
 		}
 		return nil, errors.Join(fmt.Errorf("open log %s: %w", dir, err), lock.Close())
 	}
@@ -82,7 +82,7 @@ func (l *Log) start(badgerOptions func(string, badger.Logger) badger.Options) (e
 		l.options.Logger.Error("one slot of the watermark can't be used; the other one takes its place", "error", warning)
 	}
 	err = l.openBadger(badgerOptions)
-	if errors.Is(err, ErrDamaged) {
+	if errors.Is(err, ErrDamaged) && !errors.Is(err, errStillOpen) {
 		if err = l.setAside(err); err == nil {
 			err = l.openBadger(badgerOptions)
 		}

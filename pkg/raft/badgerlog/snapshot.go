@@ -151,7 +151,7 @@ func (l *Log) install(w *raft.Write) error {
 		return err
 	}
 	next := base{at: meta, snapshots: []raft.SnapshotMeta{meta}}
-	if meta.Index < l.head.end.index {
+	if !next.position().covers(l.head.end) {
 		// A crash must find the watermark in both logs, the old and the new.
 		if err := l.lowerWatermark(l.base.position()); err != nil {
 			return err
@@ -200,6 +200,12 @@ func (l *Log) OpenSnapshot() (raft.SnapshotMeta, io.ReadCloser, error) {
 		return raft.SnapshotMeta{}, nil, err
 	}
 	defer l.leave()
+	return l.openNewest()
+}
+
+// openNewest is OpenSnapshot for those who have entered already: who enters twice
+// waits for a Close that waits for him.
+func (l *Log) openNewest() (raft.SnapshotMeta, io.ReadCloser, error) {
 	// A snapshot that is replaced right now may be gone from the disk before
 	// it is opened; the next look finds the newer one.
 	var err error

@@ -27,17 +27,27 @@ type Verification struct {
 // they are at one instant, and checks all that Open checks: checksums, indexes,
 // that terms never fall, and the chain of hashes from the base to the head. It
 // runs beside everything else and changes nothing. Its error wraps ErrDamaged
-// when something isn't what was written, and is ctx's when that ended first.
+// when something isn't what was written, ErrClosed when the log is closed
+// meanwhile, and is ctx's when that ended first.
 func (l *Log) Verify(ctx context.Context) (Verification, error) {
 	if err := l.enter(); err != nil {
 		return Verification{}, err
 	}
 	defer l.leave()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	go func() {
+		select {
+		case <-l.closing:
+			end(ErrClosed)
+		case <-ctx.Done():
+		}
+	}()
 	v := Verification{Last: l.view.Load().last}
 	if err := l.db.View(func(txn *badger.Txn) error { return l.verifyLog(ctx, txn, &v) }); err != nil {
 		return v, fmt.Errorf("verify the log: %w", err)
 	}
-	meta, snapshot, err := l.OpenSnapshot()
+	meta, snapshot, err := l.openNewest()
 	if errors.Is(err, ErrNoSnapshot) {
 		return v, nil
 	}

@@ -86,3 +86,28 @@ func TestVerifyFindsRecordsThatAreNotWhatWasWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestVerifyEndsWhenTheLogIsClosedBesideIt(t *testing.T) {
+	for range 20 {
+		l := openSmall(t, Options{})
+		save(t, l, raft.Write{HardState: raft.HardState{Term: 3}, Entries: commands(3, 1, 30, 50)})
+		if _, err := l.SaveSnapshot(raft.SnapshotMeta{Index: 10, Term: 3}, func(io.Writer) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			for {
+				if _, err := l.Verify(t.Context()); err != nil {
+					ended <- err
+					return
+				}
+			}
+		}()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; !errors.Is(err, ErrClosed) {
+			t.Errorf("Verify ended with %v, want %v", err, ErrClosed)
+		}
+	}
+}

@@ -159,18 +159,16 @@ func (r *Replica) runStorage(ctx context.Context) error {
 			continue
 		case w := <-r.writes:
 			// The disk may have filled up since the core was told that it had room.
-			for len(w.Entries) > 0 && r.measureSpace(ctx, &space) == raft.SpaceFull {
-				select {
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				case <-ticker.C:
-				}
-			}
+			// This one Write still goes, or term and vote would wait behind it; the
+			// room that storages hold back is many times its size. The loop hears of
+			// a full disk before it hears that the Write is durable, and then hands
+			// out no other with entries.
 			if w.NeedsDisk() {
 				if err := r.options.Storage.Save(w); err != nil {
 					return fmt.Errorf("replica: writing the log: %w", err)
 				}
 			}
+			r.measureSpace(ctx, &space)
 			r.report(ctx, Saved{ID: w.ID})
 		}
 	}
@@ -178,17 +176,16 @@ func (r *Replica) runStorage(ctx context.Context) error {
 
 // measureSpace asks the storage how much room its disk has, and tells the loop when
 // that is not what it was. A storage that can't tell has plenty.
-func (r *Replica) measureSpace(ctx context.Context, last *raft.Space) raft.Space {
+func (r *Replica) measureSpace(ctx context.Context, last *raft.Space) {
 	gauge, ok := r.options.Storage.(SpaceGauge)
 	if !ok {
-		return raft.SpacePlenty
+		return
 	}
 	if now := gauge.Space(); now != *last {
 		*last = now
 		r.options.Logger.Warn("room on disk has changed", "space", now.String())
 		r.report(ctx, SpaceMeasured{Space: now})
 	}
-	return *last
 }
 
 // runStateMachine applies what is committed, in order.

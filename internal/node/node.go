@@ -411,7 +411,9 @@ func (n *node) becomeReady(ctx context.Context, running *replica.Replica) {
 		}
 		select {
 		case <-patience.C:
-			if running.Leader() == raft.NoMember && n.stage() == admin.StateRunning {
+			// One that lost its log holds less than it has served before.
+			status, err := running.Status(ctx)
+			if err == nil && status.Leader == raft.NoMember && !status.Faulty && n.stage() == admin.StateRunning {
 				n.options.Logger.Warn("no leader is heard; serving local reads without one")
 				n.ready.caughtUp.Store(true)
 				return

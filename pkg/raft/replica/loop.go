@@ -117,6 +117,7 @@ func (l *Loop) appliedWork(e Applied) {
 		l.snapshots.restored(l.applied)
 		l.settleSnapshots(l.applied)
 		l.settleRestored(e.Work.Restore)
+		l.settleRestoredChange(e.Work.Restore)
 	} else if n := len(e.Work.Entries); n > 0 {
 		l.applied = e.Work.Entries[n-1].Index
 		l.snapshots.applied(e.Work.Entries)

@@ -67,6 +67,14 @@ func (l *Loop) settleChange(entries []raft.Entry) {
 	}
 }
 
+// settleRestoredChange answers a change whose entry a restored snapshot has passed:
+// whether it stood there is not known.
+func (l *Loop) settleRestoredChange(meta *raft.SnapshotMeta) {
+	if o := l.orders.changing; o != nil && o.index <= meta.Index {
+		l.finishOrder(o, Answer{Err: ErrOutcomeUnknown})
+	}
+}
+
 // cancelOrder answers an order whose caller waits no longer. It may still be
 // carried out.
 func (l *Loop) cancelOrder(o *order) {

@@ -184,3 +184,35 @@ func TestElectionsTransfersAndQueuesAreCounted(t *testing.T) {
 		c.close()
 	})
 }
+
+// TestChangeThatASnapshotPassedIsNotTakenForAnothers lets a leader lose its place, and
+// its change, to one that sends a snapshot from beyond and makes a change of its own.
+func TestChangeThatASnapshotPassedIsNotTakenForAnothers(t *testing.T) {
+	n := newLone(t)
+	term := n.lead()
+	before := n.loop.Membership().Membership
+	id := raft.RequestID{Boot: 1, Sequence: 1 << 63}
+	n.loop.Handle(replica.ChangeAsked{ID: id, Change: raft.Change{Kind: raft.AddLearner, Member: raft.Member{ID: 77, Name: "x", Address: "x:1"}}})
+	if _, answers := n.work(); len(answers) > 0 {
+		t.Fatalf("a change that nobody heard of is answered: %+v", answers)
+	}
+	n.hear(raft.Message{Kind: raft.KindInstallSnapshot, From: 3, Term: term + 1, Snapshot: &raft.SnapshotMeta{
+		Index: 15, Term: term + 1, Membership: before, MembershipIndex: 1,
+	}})
+	_, answers := n.work()
+	other := before
+	other.Members = append(append([]raft.Member(nil), before.Members...), raft.Member{ID: 88, Name: "y", Address: "y:1"})
+	other.Learners = []raft.MemberID{88}
+	n.hear(raft.Message{
+		Kind: raft.KindAppendEntries, From: 3, Term: term + 1, LogIndex: 15, LogTerm: term + 1, Commit: 16,
+		Entries: []raft.Entry{{Index: 16, Term: term + 1, Kind: raft.EntryMembership, Membership: &other}},
+	})
+	_, later := n.work()
+	if at := n.loop.Membership().Index; at != 16 {
+		t.Fatalf("the membership is that of entry %d, want 16", at)
+	}
+	answers = append(answers, later...)
+	if len(answers) != 1 || answers[0].ID != id || !errors.Is(answers[0].Err, replica.ErrOutcomeUnknown) {
+		t.Errorf("the change that is lost is answered by %+v, want %v", answers, replica.ErrOutcomeUnknown)
+	}
+}

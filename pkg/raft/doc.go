@@ -66,7 +66,8 @@
 // faulty than the others can outvote, there is a leader and requests are answered.
 // A read barrier is at least as new as everything that was committed before it was
 // asked for. Every refused request is answered with a Reason, and is certainly not
-// carried out. A message may be lost, repeated, delayed or reordered at will.
+// carried out, save that ReasonNotLeader leaves it open for a proposal that was sent
+// on (ProposalResult). A message may be lost, repeated, delayed or reordered at will.
 //
 // # What it never does
 //

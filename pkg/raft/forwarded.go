@@ -14,8 +14,9 @@ const maxForwarders = 4 * maxMembers
 // handlePropose takes proposals that another member sends on. They are meant for
 // one leader in one term, so they can get into the log in that term only, and the
 // sender can tell when they no longer can. Within the term a message is looked at
-// once: a copy of it, or one that a later one has overtaken, is dropped. So a
-// refusal is final, whatever the network repeats.
+// once: a copy of it, or one that a later one has overtaken, is dropped. So the
+// leader's refusal is final, whatever the network repeats. ReasonNotLeader is not:
+// it may be said to a copy of what was appended before the member stepped down.
 func (r *Raft) handlePropose(m *Message) {
 	var results []ProposalResult
 	switch {

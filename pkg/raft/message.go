@@ -96,7 +96,9 @@ type Proposal struct {
 
 // ProposalResult tells what became of a proposal: with Reason ReasonNone it
 // was appended to the log at Index in Term, which says nothing yet about its
-// commitment; otherwise it was certainly not appended.
+// commitment; otherwise it was certainly not appended. ReasonNotLeader alone leaves
+// that open until an entry of a later term is applied: the member that was asked may
+// have appended it while it led, and see a copy of the message now.
 type ProposalResult struct {
 	ID     RequestID
 	Index  Index

@@ -426,10 +426,10 @@ func (r *Raft) commitTo(index Index) {
 
 // Propose asks for commands to be appended to the replicated log. Each one is
 // answered in a later Ready's Results: with its place, or with the reason why
-// it was certainly not appended. A follower sends them on to its leader; then
-// the answer may be lost. Only in the current term can they get into the log:
-// once an entry of a later term has been applied and they were not, they never
-// will be. IDs grow from one call to the next.
+// it was not appended (see ProposalResult). A follower sends them on to its
+// leader; then the answer may be lost. Only in the current term can they get into
+// the log: once an entry of a later term has been applied and they were not, they
+// never will be. IDs grow from one call to the next.
 func (r *Raft) Propose(proposals ...Proposal) {
 	if r.role == Leader {
 		r.out.results = append(r.out.results, r.appendProposals(proposals)...)

@@ -19,7 +19,7 @@ type proposals struct {
 	// time it is offered it gets a new one, so that a repeated refusal of an
 	// earlier attempt can't be taken for that of a later one.
 	byAttempt map[raft.RequestID]*proposal
-	// queued wait for the next call of the core, refused for the next tick.
+	// queued wait for the next call of the core, refused for the end of their pause.
 	queued  []*proposal
 	refused []*proposal
 	// open lists what was offered by sequence: the first has sequence answered+1,
@@ -56,17 +56,31 @@ type proposal struct {
 	offeredTick uint64
 	// index is where it was placed.
 	index raft.Index
-	// doubtful tells that an earlier offer may have got it into the log, passed
-	// that a snapshot was restored that may hold it. Then a refusal of the last
-	// offer proves nothing.
-	doubtful bool
-	passed   bool
+	// pause is how many ticks after its last offer it may be offered to the same
+	// leader again, which refused it.
+	pause uint64
+	// doubt is the last term in which an earlier offer may have got it into the
+	// log, 0 when none did; passed tells that a snapshot was restored that may hold
+	// it.
+	doubt  raft.Term
+	passed bool
 }
+
+// doubtful tells that a refusal of the last offer proves nothing.
+func (one *proposal) doubtful() bool { return one.passed || one.doubt != 0 }
 
 // resendTicks is when a proposal is offered again to the same leader, because it
 // has not said a word of it: the message or the answer may be lost. A leader
 // answers at once, and a connection that broke is noticed no sooner.
 const resendTicks = 100
+
+// minPauseTicks is the pause before a proposal is offered again to a leader that had
+// no room for it. It doubles each time, up to maxPauseTicks: each offer carries the
+// data.
+const (
+	minPauseTicks = 20
+	maxPauseTicks = 100
+)
 
 func newProposals(o *LoopOptions) proposals {
 	return proposals{
@@ -155,17 +169,29 @@ func (l *Loop) flushProposals() {
 	}
 }
 
-// tickProposals queues what was refused before the last tick, and what a leader
-// has not said a word of.
+// tickProposals queues what was refused and has paused, or can be offered to another
+// leader, and what a leader has not said a word of.
 func (l *Loop) tickProposals() {
 	p := &l.proposals
 	p.ticks++
-	again := p.refused
-	p.refused = nil
+	_, term := l.core.Leader()
+	var again []*proposal
+	paused := p.refused[:0]
+	for _, one := range p.refused {
+		switch {
+		case one.state == proposalDone:
+		case one.term != term || p.ticks-one.offeredTick >= one.pause:
+			again = append(again, one)
+		default:
+			paused = append(paused, one)
+		}
+	}
+	clear(p.refused[len(paused):])
+	p.refused = paused
 	if p.ticks%(resendTicks/10) == 0 {
 		for _, one := range p.open {
 			if one.state == proposalSent && p.ticks-one.offeredTick >= resendTicks {
-				one.doubtful = true
+				one.doubt = one.term
 				again = append(again, p.takeBack(one))
 			}
 		}
@@ -181,8 +207,8 @@ func (p *proposals) takeBack(one *proposal) *proposal {
 }
 
 // place notes that the core, or the leader, appended a proposal, or deals with its
-// refusal. A refusal is final for the attempt; unless another one is in doubt, the
-// proposal was certainly not appended.
+// refusal. A refusal is final for the attempt, save by a member that doesn't lead any
+// more; unless an attempt is in doubt, the proposal was certainly not appended.
 func (l *Loop) place(r raft.ProposalResult) {
 	one := l.proposals.byAttempt[r.ID]
 	if one == nil {
@@ -201,12 +227,24 @@ func (l *Loop) place(r raft.ProposalResult) {
 		err = ErrDiskFull
 	case raft.ReasonTooLarge:
 		err = ErrTooLarge
+	case raft.ReasonNotLeader:
+		one.doubt = one.term
 	}
-	if err != nil && !one.doubtful {
+	if err != nil && !one.doubtful() {
 		l.finish(one, Answer{Err: err})
 		return
 	}
+	one.pause = one.nextPause(err != nil)
 	l.proposals.refused = append(l.proposals.refused, l.proposals.takeBack(one))
+}
+
+// nextPause returns the pause after a refusal: none to speak of, unless there was no
+// room.
+func (one *proposal) nextPause(noRoom bool) uint64 {
+	if !noRoom {
+		return 0
+	}
+	return min(max(2*one.pause, minPauseTicks), maxPauseTicks)
 }
 
 // settleApplied answers the proposals among applied entries, and offers again those
@@ -230,11 +268,13 @@ func (l *Loop) settleApplied(entries []raft.Entry, results []any) {
 	p.appliedTerm = term
 	var again []*proposal
 	for _, one := range p.open {
-		if one.state == proposalDone || one.term >= term {
+		if one.state == proposalDone {
 			continue
 		}
-		one.doubtful = one.passed
-		if one.state != proposalQueued {
+		if one.doubt < term {
+			one.doubt = 0
+		}
+		if one.state != proposalQueued && one.term < term {
 			again = append(again, p.takeBack(one))
 		}
 	}
@@ -242,7 +282,8 @@ func (l *Loop) settleApplied(entries []raft.Entry, results []any) {
 }
 
 // settleRestored offers again what a restored snapshot may hold: the state machine
-// knows the result.
+// knows the result. What was placed behind the snapshot, in an earlier term than that
+// of its end, is offered again too: the terms of a log only grow, so it is gone.
 func (l *Loop) settleRestored(meta *raft.SnapshotMeta) {
 	p := &l.proposals
 	p.appliedTerm = meta.Term
@@ -250,10 +291,13 @@ func (l *Loop) settleRestored(meta *raft.SnapshotMeta) {
 	for _, one := range p.open {
 		switch {
 		case one.state == proposalDone:
-		case one.state == proposalPlaced && one.index > meta.Index && !one.doubtful:
-		case one.state == proposalQueued && !one.doubtful:
+		case one.state == proposalPlaced && one.index > meta.Index && !one.doubtful():
+			if one.term < meta.Term {
+				again = append(again, p.takeBack(one))
+			}
+		case one.state == proposalQueued && !one.doubtful():
 		default:
-			one.doubtful, one.passed = true, true
+			one.passed = true
 			if one.state != proposalQueued {
 				again = append(again, p.takeBack(one))
 			}
@@ -265,7 +309,7 @@ func (l *Loop) settleRestored(meta *raft.SnapshotMeta) {
 // giveUp answers a proposal that is offered no more: with err when it certainly
 // never gets into the log.
 func (one *proposal) giveUp(l *Loop, err error) {
-	if one.state != proposalQueued || one.doubtful {
+	if one.state != proposalQueued || one.doubtful() {
 		err = ErrOutcomeUnknown
 	}
 	l.finish(one, Answer{Err: err})

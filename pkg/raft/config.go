@@ -16,7 +16,8 @@ type Random interface {
 type Config struct {
 	// ID is the member's own ID. Required.
 	ID MemberID
-	// Boot was drawn at random for this start of the member. Required.
+	// Boot is the number of this start of the member, greater than that of each
+	// earlier one and never used twice. Required.
 	Boot uint64
 	// Random is the source of election jitter. Required.
 	Random Random

@@ -29,6 +29,9 @@ What was acknowledged and is not in this member's log is lost. If members that m
 more can be brought back, bring them back instead. Of several survivors, recover the one
 whose last term, then last index, is highest, and wipe the others.
 
+Revisions jump far ahead, so that none of those that were lost ever names another
+value; what clients remember of the old cluster is refused as changed.
+
 Without --cluster-id it changes nothing and shows what there is. The node must be
 stopped. The old files are kept in the data directory, in before-recovery-...; there must
 be space for both. Given twice, the same command does nothing the second time.`,
@@ -73,8 +76,9 @@ func (s *recoverSettings) run(c *cobra.Command) error {
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), `%s is now member %s, alone in cluster %s.
 Start it without --cluster-id or with the new one. Empty the data directories of all
-other nodes, start them with --initial-state existing --cluster-id %s, and add
-them: conclave members add --node URL --promote
+other nodes, start them with --initial-state existing --cluster-id %s and, unless
+--initial-peers names them, --address; then add them: conclave members add --node URL
+--promote. From then on these are their flags: the old ones would wait for the old cluster.
 `, plan.Name, plan.MemberID, plan.ClusterID, plan.ClusterID)
 	return err
 }

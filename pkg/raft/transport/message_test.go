@@ -201,6 +201,8 @@ func TestCountersTellWhatHappened(t *testing.T) {
 	b.next(t)
 	b.next(t)
 	eventually(t, "the ping is answered", func() bool { return a.peer(2).RoundTrip > 0 })
+	// A message can arrive before its sender has counted it.
+	eventually(t, "both are counted", func() bool { return a.peer(2).Sent >= 2 && a.peer(2).BytesOut >= 1000 })
 	out, in := a.peer(2), b.peer(1)
 	if out.Sent != 2 || in.Received != 2 {
 		t.Errorf("%d sent and %d received, want 2 and 2", out.Sent, in.Received)

@@ -130,14 +130,15 @@ func (r *Raft) planPromote(m *Membership, id MemberID) (Membership, Reason) {
 }
 
 // judgeLearner tells why a learner must not vote yet: it would count in every
-// majority from the start, and one that lags behind would hold up commits.
+// majority from the start, and one that lags behind would hold up commits. One that
+// has acknowledged nothing has yet to show that it can.
 func (r *Raft) judgeLearner(p *progress) Reason {
 	switch {
 	case p == nil || p.boot == 0 || p.contactTicks >= r.config.ElectionTicksMin:
 		return ReasonNoContact
 	case p.diskFull:
 		return ReasonDiskFull
-	case p.state != stateReplicate || p.match+promoteLagEntries < r.log.last:
+	case p.state != stateReplicate || p.match == 0 || p.match+promoteLagEntries < r.log.last:
 		return ReasonNotCaughtUp
 	default:
 		return ReasonNone

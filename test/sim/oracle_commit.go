@@ -72,6 +72,17 @@ func (o *oracle) leaderTerm(r *reign, disk *shadow, i raft.Index) (raft.Term, bo
 	return disk.termAt(o, i)
 }
 
+// committedIn returns the first term whose leader called an entry committed.
+func (o *oracle) committedIn(i raft.Index) raft.Term {
+	var first raft.Term
+	for _, r := range o.reigns {
+		if r.commit >= i && (first == 0 || r.term < first) {
+			first = r.term
+		}
+	}
+	return first
+}
+
 // activeMemberships returns the configurations that a member may have decided by
 // since it acted last: the one in force now, which must be the newest in its log
 // unless that is only in memory, and the one of then.

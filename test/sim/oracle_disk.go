@@ -129,7 +129,7 @@ func (o *oracle) saved(n *node, w *raft.Write) {
 		o.installed(n, s, w.Snapshot)
 	}
 	if w.TruncateFrom != 0 {
-		o.truncated(n, s, w.TruncateFrom)
+		o.truncated(n, s, w)
 	}
 	for i := range w.Entries {
 		e := &w.Entries[i]
@@ -142,8 +142,9 @@ func (o *oracle) saved(n *node, w *raft.Write) {
 	o.mended(s)
 }
 
-func (o *oracle) truncated(n *node, s *shadow, from raft.Index) {
-	if from <= o.commit() && from <= s.last() && s.holds(o, from, o.committed[from]) {
+func (o *oracle) truncated(n *node, s *shadow, w *raft.Write) {
+	from := w.TruncateFrom
+	if from <= o.commit() && from <= s.last() && s.holds(o, from, o.committed[from]) && !o.ofEarlierLeader(w) {
 		o.w.fail("%v removes entry %s, which is committed", n, at(from, o.committed[from]))
 	}
 	if from <= s.base {
@@ -193,6 +194,18 @@ func (o *oracle) installed(n *node, s *shadow, meta *raft.SnapshotMeta) {
 	}
 	s.base, s.terms, s.logAsVoted = meta.Index, nil, false
 	s.memberships = []raft.MembershipAt{{Index: meta.MembershipIndex, Membership: meta.Membership}}
+}
+
+// ofEarlierLeader tells whether a truncation follows a leader of before the term in
+// which the entry was committed. That leader may not have had it, and a member that
+// hears of it late, and of no later one yet, is not among those that made the commit.
+func (o *oracle) ofEarlierLeader(w *raft.Write) bool {
+	in := o.committedIn(w.TruncateFrom)
+	if w.HardState.Term < in {
+		return true
+	}
+	// The member may have met the later term before it could write.
+	return len(w.Entries) > 0 && w.Entries[0].Term != o.committed[w.TruncateFrom] && w.Entries[0].Term < in
 }
 
 // snapshot judges the description of a snapshot.

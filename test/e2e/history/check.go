@@ -36,12 +36,15 @@ const maxShown = 20
 //
 // To prove that nothing acknowledged was lost, append a read of every key that
 // was made after all the rest.
-func (h *History) Check() error {
+func (h *History) Check() error { return h.CheckWithin(checkTimeout) }
+
+// CheckWithin is Check with another limit for each key's search.
+func (h *History) CheckWithin(limit time.Duration) error {
 	problems := append(repeatedValues(h.Operations), checkOrder(h.Operations)...)
 	var undecided error
 	byKey := h.byKey()
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		result := porcupine.CheckOperationsTimeout(model, calls(byKey[key]), checkTimeout)
+		result := porcupine.CheckOperationsTimeout(model, calls(byKey[key]), limit)
 		if result == porcupine.Ok {
 			continue
 		}

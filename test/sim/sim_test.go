@@ -32,8 +32,6 @@ type tally struct {
 	slowest float64
 	played  int
 	failed  []sim.Report
-	// undecided counts the runs whose histories were too hard to order.
-	undecided int
 }
 
 // play plays seeds, several at a time, and returns their sum.
@@ -70,9 +68,6 @@ func play(seeds func(i int) (uint64, bool), stop bool) tally {
 		sum.virtual += report.Virtual
 		sum.slowest = max(sum.slowest, report.Recovery)
 		sum.counts.Add(&report.Counts)
-		if report.Undecided {
-			sum.undecided++
-		}
 		if report.Failure != "" {
 			sum.failed = append(sum.failed, report)
 		}
@@ -103,9 +98,6 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%d seeds in %v: %.1f a second; %.1f simulated hours; at rest after %.1f election timeouts at most", sum.played, took.Round(time.Millisecond),
 		float64(sum.played)/took.Seconds(), sum.virtual.Hours(), sum.slowest)
 	t.Log(sum.counts.String())
-	if sum.undecided > 0 {
-		t.Logf("%d histories of clients were too hard to order; all other oracles judged those runs", sum.undecided)
-	}
 	fail(t, sum)
 }
 

@@ -24,16 +24,13 @@ type Report struct {
 	// Hash stands for every event of the run.
 	Hash   uint64
 	Counts Counts
-	// Undecided tells that the search for an order of what the clients saw took too
-	// long. All other oracles have judged the run.
-	Undecided bool
 }
 
 // Run plays a seed. Unless trace is nil, it gets every event in readable form.
 func Run(seed uint64, trace io.Writer) (report Report) {
 	w := newWorld(Draw(seed), trace)
 	defer func() {
-		report = Report{Seed: seed, Virtual: w.now, Hash: w.trace.hash, Counts: w.counts, Undecided: w.undecided}
+		report = Report{Seed: seed, Virtual: w.now, Hash: w.trace.hash, Counts: w.counts}
 		if w.healed {
 			report.Recovery = float64(w.now-w.options.Duration) / float64(w.options.Timeout())
 		}
@@ -72,18 +69,16 @@ func (w *world) explain(cause any) string {
 // world is one run.
 type world struct {
 	options Options
-	// undecided: see Report.
-	undecided bool
-	random    *rand.Rand
-	now       time.Duration
-	queue     queue
-	nodes     []*node
-	links     [maxNodes][maxNodes]link
-	oracle    oracle
-	clients   []*client
-	plot      plot
-	counts    Counts
-	trace     trace
+	random  *rand.Rand
+	now     time.Duration
+	queue   queue
+	nodes   []*node
+	links   [maxNodes][maxNodes]link
+	oracle  oracle
+	clients []*client
+	plot    plot
+	counts  Counts
+	trace   trace
 	// sequence numbers requests and values, boots the starts of nodes.
 	sequence uint64
 	boots    uint64

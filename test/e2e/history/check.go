@@ -15,9 +15,9 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// checkTimeout bounds the search for an order of one key's operations. Since
-// operations carry revisions there is mostly next to nothing to search for; a
-// search that is long all the same takes gigabytes a minute.
+// checkTimeout bounds the search for an order of one key's operations. Where
+// every write has a revision there is no search; one that is long takes gigabytes
+// a minute.
 const checkTimeout = 30 * time.Second
 
 // ErrUndecided says that the search for an order took too long. It is no fault,
@@ -32,19 +32,20 @@ const maxShown = 20
 // answered, and everything whose revision doesn't fit the order in time. The
 // history must be whole: a value that was read and that nobody in it wrote is a
 // fault. Judging ends at the first key that can't be decided in time; when nothing
-// else is wrong, the error is ErrUndecided.
+// else is wrong, the error is ErrUndecided. A key all of whose writes have a
+// revision is always decided.
 //
 // To prove that nothing acknowledged was lost, append a read of every key that
 // was made after all the rest.
-func (h *History) Check() error { return h.CheckWithin(checkTimeout) }
+func (h *History) Check() error { return h.checkWithin(checkTimeout) }
 
-// CheckWithin is Check with another limit for each key's search.
-func (h *History) CheckWithin(limit time.Duration) error {
+// checkWithin is Check with another limit for each key's search.
+func (h *History) checkWithin(limit time.Duration) error {
 	problems := append(repeatedValues(h.Operations), checkOrder(h.Operations)...)
 	var undecided error
 	byKey := h.byKey()
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		result := porcupine.CheckOperationsTimeout(model, calls(byKey[key]), limit)
+		result := judge(byKey[key], limit)
 		if result == porcupine.Ok {
 			continue
 		}

@@ -209,6 +209,7 @@ func (r *Raft) becomeLeader() {
 func (r *Raft) tickLeader() {
 	for i := range r.followers {
 		r.followers[i].contactTicks++
+		r.followers[i].lookTicks++
 	}
 	r.dropLeavers()
 	r.tickTransfer()

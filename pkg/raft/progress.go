@@ -34,7 +34,7 @@ type progress struct {
 	// next the first one to send.
 	match Index
 	next  Index
-	// waiting stops a probe until it is answered or a heartbeat is.
+	// waiting stops a probe until it is answered or taken for lost.
 	waiting bool
 	// snapshotIndex is the index of the snapshot under way.
 	snapshotIndex Index
@@ -53,9 +53,11 @@ type progress struct {
 	// diskFull is what it last said of its disk: no entry is sent until it says
 	// otherwise.
 	diskFull bool
-	// progressed is set when match grows and cleared by each heartbeat reply:
-	// sent entries without progress in between are taken for lost.
+	// progressed is set when match grows and cleared by each look for losses: sent
+	// entries without progress in between are taken for lost. lookTicks counts ticks
+	// since the last look.
 	progressed bool
+	lookTicks  int
 }
 
 type inflightAppend struct {
@@ -131,6 +133,22 @@ func (p *progress) paused(c *Config) bool {
 	default:
 		return true
 	}
+}
+
+// lookForLosses takes what was sent and has been answered by nothing but heartbeats
+// for lost. It looks at most twice a heartbeat interval: reads send heartbeats of
+// their own, as often as they come, and a disk needs its time.
+func (p *progress) lookForLosses(c *Config) {
+	if 2*p.lookTicks < c.HeartbeatTicks {
+		return
+	}
+	switch {
+	case p.state == stateProbe:
+		p.waiting = false
+	case p.state == stateReplicate && len(p.inflight) > 0 && !p.progressed:
+		p.probe()
+	}
+	p.progressed, p.lookTicks = false, 0
 }
 
 func (p *progress) clearInflight() {

@@ -331,14 +331,7 @@ func (r *Raft) handleHeartbeatReply(p *progress, m *Message) {
 	}
 	r.confirmReads()
 	p.diskFull = m.Reason == ReasonDiskFull
-	switch {
-	case p.state == stateProbe:
-		p.waiting = false
-	case p.state == stateReplicate && len(p.inflight) > 0 && !p.progressed:
-		// What was sent has not been acknowledged for a heartbeat: look again.
-		p.probe()
-	}
-	p.progressed = false
+	p.lookForLosses(&r.config)
 	if p.match < r.log.last {
 		r.sendAppends(p)
 	}

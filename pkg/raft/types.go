@@ -101,8 +101,20 @@ type Entry struct {
 // entries too.
 const entryOverheadBytes = 144
 
+// memberOverheadBytes is the same for each member of a membership, whose ID may
+// stand in it three times.
+const memberOverheadBytes = 64
+
 // SizeBytes is the entry's weight in every limit that counts bytes.
-func (e *Entry) SizeBytes() int { return len(e.Data) + entryOverheadBytes }
+func (e *Entry) SizeBytes() int {
+	size := len(e.Data) + entryOverheadBytes
+	if e.Membership != nil {
+		for _, m := range e.Membership.Members {
+			size += len(m.Name) + len(m.Address) + memberOverheadBytes
+		}
+	}
+	return size
+}
 
 // HardState is what a member must remember across a crash (figure 2,
 // "persistent state on all servers").

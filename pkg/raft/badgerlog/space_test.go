@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
@@ -170,6 +171,24 @@ func TestTheLargestWritesFit(t *testing.T) {
 	write(commands(0, 1, raft.Index(count), 0))
 	write(commands(0, 1, 1000, MaxWriteBytes/1000-96))
 	write(commands(0, 1, 2, MaxWriteBytes/2-96))
+	write(memberships())
+}
+
+// memberships are as many as one Write takes, of 16 members with long names.
+func memberships() []raft.Entry {
+	var members []raft.Member
+	for i := range 16 {
+		members = append(members, raft.Member{ID: raft.MemberID(1<<60 + i), Name: strings.Repeat("n", 63), Address: strings.Repeat("a", 255)})
+	}
+	m := raft.NewMembership(members...)
+	m.Outgoing = m.Voters
+	e := raft.Entry{Kind: raft.EntryMembership, Membership: &m}
+	entries := make([]raft.Entry, min(MaxWriteBytes/e.SizeBytes(), MaxWriteEntries))
+	for i := range entries {
+		e.Index = raft.Index(i + 1)
+		entries[i] = e
+	}
+	return entries
 }
 
 // Graves are compared with a set, under random burials, replacements and

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -102,6 +103,10 @@ func readAtMost(path string, limit int64) ([]byte, error) {
 	}
 	return data, err
 }
+
+// namesIn returns the names in dir that match a pattern, sorted. Unlike
+// filepath.Glob it takes no part of dir's own name for a pattern.
+func namesIn(dir, pattern string) ([]string, error) { return fs.Glob(os.DirFS(dir), pattern) }
 
 // diskBytes returns what the files in dir occupy, which is less than their
 // length where they have holes.

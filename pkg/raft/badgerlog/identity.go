@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -88,6 +89,10 @@ func Format(dir string, id Identity) error {
 		return err
 	}
 	defer lock.Close()
+	// Another process may have formatted it since.
+	if old, err := ReadIdentity(dir); err == nil {
+		return fmt.Errorf("data directory %s already belongs to member %s of cluster %q", dir, old.Member, old.ClusterID)
+	}
 	// The identity comes last: a directory that has one is complete.
 	err = errors.Join(
 		replaceFile(filepath.Join(dir, startsFile), renderStarts(0)),
@@ -124,6 +129,9 @@ func withoutIdentity(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read data directory: %w", err)
+	}
+	if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == recoveryReady }) {
+		return fmt.Errorf("a recovery of data directory %s was interrupted: the same command, node recover, finishes it", dir)
 	}
 	for _, e := range entries {
 		switch e.Name() {

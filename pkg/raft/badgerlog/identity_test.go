@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
@@ -153,6 +154,29 @@ func TestDirectoriesThatCannotBeFormatted(t *testing.T) {
 		t.Errorf("formatting once more gave %v", err)
 	}
 	openLog(t, torn)
+}
+
+func TestOfSeveralThatFormatADirectoryAtOnceOneDoes(t *testing.T) {
+	for range 30 {
+		dir := filepath.Join(t.TempDir(), "data")
+		made := make(chan raft.MemberID, 8)
+		var all sync.WaitGroup
+		for i := range cap(made) {
+			all.Go(func() {
+				own := badgerlog.Identity{Member: raft.MemberID(i + 1), ClusterID: "c", Name: "n"}
+				if badgerlog.Format(dir, own) == nil {
+					made <- own.Member
+				}
+			})
+		}
+		all.Wait()
+		if len(made) != 1 {
+			t.Fatalf("%d of them formatted it", len(made))
+		}
+		if id, err := badgerlog.ReadIdentity(dir); err != nil || id.Member != <-made {
+			t.Fatalf("it is of member %s, who did not format it: %v", id.Member, err)
+		}
+	}
 }
 
 func TestADirectoryHasOneUser(t *testing.T) {

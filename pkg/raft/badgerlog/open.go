@@ -147,8 +147,8 @@ func withoutManifest(dir string) error {
 	}
 	for _, pattern := range []string{"*.sst", "*.mem"} {
 		// The pattern is sound, so there is no error.
-		if names, _ := filepath.Glob(filepath.Join(dir, pattern)); len(names) > 0 {
-			return damaged("badger: there is %s but no manifest", filepath.Base(names[0]))
+		if names, _ := namesIn(dir, pattern); len(names) > 0 {
+			return damaged("badger: there is %s but no manifest", names[0])
 		}
 	}
 	return nil

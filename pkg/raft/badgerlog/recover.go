@@ -33,7 +33,8 @@ const (
 //
 // Until all of the new log is durable the directory stays as it was. After that
 // the directory belongs to nobody until the new identity is in place; when the
-// process ends in between, the same call finishes what was begun. It fails while
+// process ends in between, the same call finishes what was begun. The error is
+// ErrDiskFull when there is no room for the new log. It fails while
 // another process uses the directory.
 func Recover(ctx context.Context, dir string, to Identity, options Options, final func(raft.State, raft.Term) []raft.Entry) error {
 	if err := to.Validate(); err != nil {
@@ -50,6 +51,11 @@ func Recover(ctx context.Context, dir string, to Identity, options Options, fina
 	}
 	if old.ClusterID == to.ClusterID || old.Member == to.Member {
 		return fmt.Errorf("data directory %s is of member %s of cluster %s: a recovery makes another member of another cluster", dir, old.Member, old.ClusterID)
+	}
+	// The swap ends with this name, and could neither go on nor back.
+	before := filepath.Join(dir, beforePrefix+old.ClusterID)
+	if _, err := os.Lstat(before); err == nil {
+		return fmt.Errorf("%s is in the way: it is from an earlier recovery; move it elsewhere", before)
 	}
 	from, err := Open(dir, options)
 	if err != nil {
@@ -73,7 +79,9 @@ func (l *Log) rebuild(ctx context.Context, identity Identity, final func(raft.St
 	if err := Format(building, identity); err != nil {
 		return err
 	}
-	to, err := Open(building, Options{Logger: l.options.Logger})
+	options := l.options
+	options.ClusterID, options.OnFailure, options.OnSave = "", nil, nil // those are of the old one
+	to, err := Open(building, options)
 	if err != nil {
 		return err
 	}
@@ -113,6 +121,9 @@ func (l *Log) copyFrom(ctx context.Context, from *Log) error {
 	for next <= from.state.Last {
 		if err := context.Cause(ctx); err != nil {
 			return err
+		}
+		if l.Space() == raft.SpaceFull { // Badger would die of it.
+			return fmt.Errorf("copy the entries from %d on: %w", next, ErrDiskFull)
 		}
 		entries, err := from.Entries(next, from.state.Last+1, recoverBatchBytes)
 		if err != nil {
@@ -154,24 +165,26 @@ func swapLocked(dir string, old Identity, starts uint64) error {
 // identity last. Each step may find itself done.
 func swap(dir, oldCluster string) error {
 	ready := filepath.Join(dir, recoveryReady)
-	moving, err := filepath.Glob(filepath.Join(dir, beforePrefix+"*"+beforeMoving))
+	moving, err := namesIn(dir, beforePrefix+"*"+beforeMoving)
 	if err != nil {
 		return err
 	}
 	if oldCluster != "" {
-		aside := filepath.Join(dir, beforePrefix+oldCluster+beforeMoving)
-		if len(moving) > 1 || len(moving) == 1 && moving[0] != aside {
+		name := beforePrefix + oldCluster + beforeMoving
+		if len(moving) > 1 || len(moving) == 1 && moving[0] != name {
 			return fmt.Errorf("%s is in the way: it is from another recovery", moving[0])
 		}
+		aside := filepath.Join(dir, name)
 		if err := makeDirectory(aside); err != nil {
 			return err
 		}
 		if err := moveAcross(dir, aside, identityFile); err != nil {
 			return err
 		}
-		moving = []string{aside}
+		moving = []string{name}
 	}
-	for _, aside := range moving {
+	for _, name := range moving {
+		aside := filepath.Join(dir, name)
 		if err := moveOurs(dir, aside, ""); err != nil {
 			return err
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/conclave-dev/conclave/pkg/raft"
 )
 
@@ -23,6 +25,12 @@ var (
 // entries up to 30.
 func survivor(t *testing.T) string {
 	t.Helper()
+	return survivorWith(t, 10, 20)
+}
+
+// survivorWith is survivor with snapshots at other indexes.
+func survivorWith(t *testing.T, snapshots ...raft.Index) string {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
 	if err := Format(dir, lostIdentity); err != nil {
 		t.Fatal(err)
@@ -31,7 +39,7 @@ func survivor(t *testing.T) string {
 	old := raft.NewMembership(raft.Member{ID: 1, Name: "node-0"}, raft.Member{ID: 2, Name: "node-1"})
 	entries := append([]raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: &old}}, commands(3, 2, 30, 50)...)
 	save(t, l, raft.Write{HardState: raft.HardState{Term: 4, Vote: 2, Commit: 25}, HardStateChanged: true, Entries: entries})
-	for _, at := range []raft.Index{10, 20} {
+	for _, at := range snapshots {
 		meta := raft.SnapshotMeta{Index: at, Term: 3, Membership: old, MembershipIndex: 1}
 		if _, err := l.SaveSnapshot(meta, func(w io.Writer) error {
 			_, err := io.WriteString(w, "state")
@@ -84,7 +92,7 @@ func demandRecovered(t *testing.T, dir string) {
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if left, err := filepath.Glob(filepath.Join(dir, "recovery*")); err != nil || len(left) > 0 {
+	if left, err := namesIn(dir, "recovery*"); err != nil || len(left) > 0 {
 		t.Errorf("there is still %v (%v)", left, err)
 	}
 }
@@ -148,7 +156,7 @@ func TestARecoveryThatWasInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 	template := survivor(t)
 	const begun, done = 2, 12 // after the old identity has gone; after the new one is there
 	for made := range done {
-		dir := filepath.Join(t.TempDir(), "data")
+		dir := filepath.Join(t.TempDir(), "data[1]*") // no name is a pattern
 		if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
 			t.Fatal(err)
 		}
@@ -166,8 +174,8 @@ func TestARecoveryThatWasInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 			}
 		}
 		if made >= begun {
-			if _, err := Open(dir, silent); err == nil {
-				t.Fatalf("after %d steps a node would start", made)
+			if _, err := Open(dir, silent); err == nil || !strings.Contains(err.Error(), "was interrupted") {
+				t.Fatalf("after %d steps a node would start: %v", made, err)
 			}
 			if name, err := Recovering(dir); err != nil || name != "node-0" {
 				t.Errorf("after %d steps the node is %q, %v", made, name, err)
@@ -181,5 +189,50 @@ func TestARecoveryThatWasInterruptedIsFinishedByTheSameCommand(t *testing.T) {
 			continue
 		}
 		demandRecovered(t, dir)
+	}
+}
+
+func TestADataDirectoryMayHaveAnyName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data[1]*")
+	if err := os.Rename(survivor(t), dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, logDirectory, badger.ManifestFilename)); err != nil {
+		t.Fatal(err)
+	}
+	l := reopened(t, dir)
+	if state := l.State(); !state.Faulty || state.Snapshot.Index != 20 || len(l.SetAside()) != 1 {
+		t.Errorf("set aside are %v, and the log begins with %+v", l.SetAside(), state)
+	}
+}
+
+func TestARecoveryWithoutRoomChangesNothing(t *testing.T) {
+	options := silent
+	options.freeBytes = func(of string) (int64, error) {
+		if filepath.Base(of) == recoveryBuilding {
+			return 1 << 20, nil
+		}
+		return 1 << 40, nil
+	}
+	for what, dir := range map[string]string{"a snapshot": survivor(t), "entries only": survivorWith(t)} {
+		if err := Recover(t.Context(), dir, recoveredIdentity, options, finalEntries); !errors.Is(err, ErrDiskFull) {
+			t.Errorf("Recover of %s on a full disk: %v", what, err)
+		}
+		if id, err := ReadIdentity(dir); err != nil || id != lostIdentity {
+			t.Errorf("the directory is of %v, %v", id, err)
+		}
+	}
+}
+
+func TestARecoveryIsNotBegunThatCouldNotEnd(t *testing.T) {
+	dir := survivor(t)
+	if err := os.MkdirAll(filepath.Join(dir, "before-recovery-old", "log"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Recover(t.Context(), dir, recoveredIdentity, silent, finalEntries); err == nil || !strings.Contains(err.Error(), "is in the way") {
+		t.Errorf("Recover where an earlier one left its files: %v", err)
+	}
+	if id, err := ReadIdentity(dir); err != nil || id != lostIdentity {
+		t.Errorf("the directory is of %v, %v", id, err)
 	}
 }

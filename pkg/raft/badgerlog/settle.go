@@ -87,16 +87,17 @@ func (l *Log) hardState(w watermark) (hard raft.HardState, twice bool) {
 // had acknowledged is one that it had in its log or installed. One above was
 // received and may not have been installed, so it is ignored.
 func (l *Log) beginEmpty() error {
-	names, err := filepath.Glob(filepath.Join(l.dir, snapshotDirectory, "*"+snapshotSuffix))
+	dir := filepath.Join(l.dir, snapshotDirectory)
+	names, err := namesIn(dir, "*"+snapshotSuffix)
 	if err != nil {
 		return err
 	}
 	// The names are made of numbers of fixed width, and sort by them.
-	slices.Sort(names)
 	for _, name := range slices.Backward(names) {
-		meta, _, err := verifySnapshot(name, l.identity.ClusterID)
-		if err != nil || name != l.snapshotPath(meta, snapshotSuffix) || !l.mark.get().vouchesFor(meta) {
-			l.options.Logger.Warn("a snapshot is not used to begin the log", "file", name, "error", err)
+		path := filepath.Join(dir, name)
+		meta, _, err := verifySnapshot(path, l.identity.ClusterID)
+		if err != nil || path != l.snapshotPath(meta, snapshotSuffix) || !l.mark.get().vouchesFor(meta) {
+			l.options.Logger.Warn("a snapshot is not used to begin the log", "file", path, "error", err)
 			continue
 		}
 		l.base = base{at: meta, snapshots: []raft.SnapshotMeta{meta}}

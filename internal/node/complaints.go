@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -35,4 +36,31 @@ func (c *complaints) say(about, message string, args ...any) {
 	}
 	c.last[about] = complaint{text: text, at: time.Now()}
 	c.logger.Info(message, args...)
+}
+
+// untilEnd is a log that takes errors only once end is closed: of nodes that stop
+// together, each would warn that the others are unreachable.
+type untilEnd struct {
+	slog.Handler
+	end <-chan struct{}
+}
+
+// Enabled implements slog.Handler.
+func (h untilEnd) Enabled(ctx context.Context, level slog.Level) bool {
+	select {
+	case <-h.end:
+		return level >= slog.LevelError && h.Handler.Enabled(ctx, level)
+	default:
+		return h.Handler.Enabled(ctx, level)
+	}
+}
+
+// WithAttrs implements slog.Handler.
+func (h untilEnd) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return untilEnd{h.Handler.WithAttrs(attrs), h.end}
+}
+
+// WithGroup implements slog.Handler.
+func (h untilEnd) WithGroup(name string) slog.Handler {
+	return untilEnd{h.Handler.WithGroup(name), h.end}
 }

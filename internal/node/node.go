@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
@@ -121,7 +122,7 @@ func (n *node) run(ctx context.Context, ports *ports) error {
 		Member: n.identity.Member, ClusterID: n.identity.ClusterID, Boot: n.boot,
 		Name: n.identity.Name, Address: n.self.Address, Listener: ports.peer,
 		Dial: dialer.dial, Resolve: n.resolve, Receive: n.receive, ReceiveSnapshot: n.receiveSnapshot,
-		Bootstrap: n.answerBootstrap, Logger: n.options.Logger,
+		Bootstrap: n.answerBootstrap, Logger: slog.New(untilEnd{n.options.Logger.Handler(), ctx.Done()}),
 	})
 	if err != nil {
 		return err
@@ -204,7 +205,7 @@ func (n *node) takePart(ctx context.Context) error {
 		}
 		if first == nil {
 			n.options.Logger.Warn("the cluster exists without this member; waiting to be added", "member", n.self.ID.String())
-		} else if state, err = n.begin(*first); err != nil {
+		} else if state, err = n.begin(*first, state.HardState); err != nil {
 			return err
 		}
 	}
@@ -276,15 +277,16 @@ func (n *node) findCluster(ctx context.Context) (*raft.Membership, error) {
 }
 
 // begin writes the first configuration and returns the state that a log with
-// nothing else has.
-func (n *node) begin(first raft.Membership) (raft.State, error) {
-	write := &raft.Write{Entries: []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: &first}}}
+// nothing else has. The hard state stays: a member may have voted before it had
+// an entry.
+func (n *node) begin(first raft.Membership, hard raft.HardState) (raft.State, error) {
+	write := &raft.Write{HardState: hard, Entries: []raft.Entry{{Index: 1, Kind: raft.EntryMembership, Membership: &first}}}
 	if err := n.log.Save(write); err != nil {
 		return raft.State{}, fmt.Errorf("writing the first configuration: %w", err)
 	}
 	n.options.Logger.Info("the cluster has formed", "cluster", n.identity.ClusterID, "members", len(first.Members))
 	return raft.State{
-		Last: 1, Terms: []raft.TermRun{{Term: 0, First: 0}},
+		HardState: hard, Last: 1, Terms: []raft.TermRun{{Term: 0, First: 0}},
 		Memberships: []raft.MembershipAt{{Index: 1, Membership: first}},
 	}, nil
 }

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +18,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/conclave-dev/conclave/pkg/raft"
+	"github.com/conclave-dev/conclave/pkg/raft/badgerlog"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -260,6 +265,77 @@ func TestOptionsSayWhatIsWrongInTheWordsOfTheFlags(t *testing.T) {
 		damage(&o)
 		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error with %q, got %v", want, err)
+		}
+	}
+}
+
+func TestAMemberThatVotedBeforeItHadAnEntryBegins(t *testing.T) {
+	c := newTrio(t)
+	o := c.options(0).withDefaults()
+	o.InitialPeers = o.InitialPeers[:1]
+	identity, err := o.identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := badgerlog.Open(o.DataDir, badgerlog.Options{Logger: o.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	voted := raft.HardState{Term: 5, Vote: identity.Member + 1}
+	if err := errors.Join(log.Save(&raft.Write{HardState: voted, HardStateChanged: true}), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		defer stop()
+		ended <- Run(ctx, o, nil)
+	}()
+	for ready := false; !ready && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		code, _ := ask(t, http.MethodGet, "http://"+o.Ops+"/readyz", "")
+		ready = code == http.StatusOK
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if log, err = badgerlog.Open(o.DataDir, badgerlog.Options{Logger: o.Logger}); err != nil {
+		t.Fatal(err)
+	}
+	if state := log.State(); state.Last == 0 || state.HardState.Term <= voted.Term {
+		t.Errorf("it has %+v", state)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNodesThatStopTogetherDoNotWarnOfEachOther(t *testing.T) {
+	c := newTrio(t)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 3)
+	warnings := make([]bytes.Buffer, 3)
+	level := new(slog.LevelVar) // before they stop, those that don't listen yet are missed
+	level.Set(slog.LevelError)
+	for i := range 3 {
+		o := c.options(i)
+		// The handler makes one call to Write at a time.
+		o.Logger = slog.New(slog.NewTextHandler(&warnings[i], &slog.HandlerOptions{Level: level}))
+		go func() { ended <- Run(ctx, o, nil) }()
+	}
+	for i := range 3 {
+		c.await(i, 2, "/readyz", http.StatusOK, "")
+	}
+	level.Set(slog.LevelWarn)
+	stop()
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range warnings {
+		if text := warnings[i].String(); strings.Contains(text, "unreachable") {
+			t.Errorf("node %d warns:\n%s", i, text)
 		}
 	}
 }

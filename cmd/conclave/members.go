@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,9 @@ const (
 	// --timeout says otherwise: a change of voters and reading a disk take their
 	// time.
 	membersTimeout = time.Minute
+	// statusPatience is how long a node may take to tell its status, for which it
+	// needs two seconds when its loop hangs.
+	statusPatience = 5 * time.Second
 	// membersPause is the time between two looks at what is waited for.
 	membersPause = 200 * time.Millisecond
 	// tokenFileBytesMax bounds a token file.
@@ -124,24 +128,71 @@ func (c *council) client(url string) *admin.Client {
 	return &admin.Client{BaseURL: url, Token: c.token}
 }
 
+// asking is a command that asks nodes: what it does once its flags are understood,
+// and within its time.
+func (c *council) asking(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, cancel, err := c.prepare(cmd)
+		if err != nil {
+			return err
+		}
+		defer cancel()
+		return do(ctx, args)
+	}
+}
+
+// report is what a node says of itself, or why it says nothing.
+type report struct {
+	client *admin.Client
+	status *admin.Status
+	err    error
+}
+
+// reports asks all nodes for their status, side by side: one that is silent may
+// be the reason why a person asks. When the leader has answered, no other is
+// waited for.
+func (c *council) reports(ctx context.Context) (all []report, leader *report) {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	all = make([]report, len(c.ops))
+	var asking sync.WaitGroup
+	for i, url := range c.ops {
+		asking.Go(func() {
+			client := c.client(url)
+			status, err := client.Status(ctx)
+			all[i] = report{client, status, err}
+			if err == nil && status.Role == "Leader" {
+				cancel()
+			}
+		})
+	}
+	asking.Wait()
+	for i := range all {
+		if all[i].err == nil && all[i].status.Role == "Leader" {
+			return all, &all[i]
+		}
+	}
+	return all, nil
+}
+
 // leader finds the leader among the nodes that were named, and its status. While
 // none leads it waits, as elections pass.
 func (c *council) leader(ctx context.Context) (*admin.Client, *admin.Status, error) {
 	for {
+		all, leader := c.reports(ctx)
+		if leader != nil {
+			return leader.client, leader.status, nil
+		}
 		name, err := "", error(nil)
-		for _, url := range c.ops {
-			client := c.client(url)
-			status, failure := client.Status(ctx)
+		for _, r := range all {
 			switch {
-			case failure != nil:
-				if problem := (*admin.Problem)(nil); errors.As(failure, &problem) && !problem.Retryable {
-					return nil, nil, failure
+			case r.err != nil:
+				if problem := (*admin.Problem)(nil); errors.As(r.err, &problem) && !problem.Retryable {
+					return nil, nil, r.err
 				}
-				err = failure
-			case status.Role == "Leader":
-				return client, status, nil
-			case status.Leader != "":
-				name = status.Leader
+				err = r.err
+			case r.status.Leader != "":
+				name = r.status.Leader
 			}
 		}
 		if name != "" && len(c.ops) == 1 {
@@ -172,12 +223,13 @@ func (e *elsewhereError) Error() string {
 // has.
 func find(status *admin.Status, who string) (admin.Member, error) {
 	var found []admin.Member
+	var ids []string
 	for _, m := range status.Members {
 		if m.MemberID == who {
 			return m, nil
 		}
 		if m.Name == who {
-			found = append(found, m)
+			found, ids = append(found, m), append(ids, m.MemberID)
 		}
 	}
 	switch len(found) {
@@ -186,7 +238,7 @@ func find(status *admin.Status, who string) (admin.Member, error) {
 	case 1:
 		return found[0], nil
 	default:
-		return admin.Member{}, &memberError{text: fmt.Sprintf("%d members are named %q: give the ID of the one that is meant", len(found), who)}
+		return admin.Member{}, &memberError{text: fmt.Sprintf("%d members are named %q: give the ID of the one that is meant, %s", len(found), who, strings.Join(ids, " or "))}
 	}
 }
 
@@ -205,12 +257,7 @@ func (c *council) listCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the members and how far each one is",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel, err := c.prepare(cmd)
-			if err != nil {
-				return err
-			}
-			defer cancel()
+		RunE: c.asking(func(ctx context.Context, _ []string) error {
 			status, err := c.view(ctx)
 			if err != nil {
 				return err
@@ -219,23 +266,24 @@ func (c *council) listCommand() *cobra.Command {
 				return json.NewEncoder(c.out).Encode(status)
 			}
 			return c.showMembers(status)
-		},
+		}),
 	}
 }
 
 // view returns the status of the leader, or of any node that answers.
 func (c *council) view(ctx context.Context) (*admin.Status, error) {
+	all, leader := c.reports(ctx)
+	if leader != nil {
+		return leader.status, nil
+	}
 	var any *admin.Status
 	var last error
-	for _, url := range c.ops {
-		status, err := c.client(url).Status(ctx)
+	for _, r := range all {
 		switch {
-		case err != nil:
-			last = err
-		case status.Role == "Leader":
-			return status, nil
+		case r.err != nil:
+			last = r.err
 		case any == nil || any.State != admin.StateRunning:
-			any = status
+			any = r.status
 		}
 	}
 	if any == nil {

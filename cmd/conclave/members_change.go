@@ -13,17 +13,19 @@ import (
 	"github.com/conclave-dev/conclave/internal/admin"
 )
 
-// changes runs one command that changes the membership and shows what came of it.
-func (c *council) changes(cmd *cobra.Command, change func(ctx context.Context) (*admin.Membership, string, error)) error {
-	ctx, cancel, err := c.prepare(cmd)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	membership, done, err := change(ctx)
-	if err != nil {
-		return err
-	}
+// changing is a command that changes the membership, and shows what came of it.
+func (c *council) changing(change func(ctx context.Context, args []string) (*admin.Membership, string, error)) func(*cobra.Command, []string) error {
+	return c.asking(func(ctx context.Context, args []string) error {
+		membership, done, err := change(ctx, args)
+		if err != nil {
+			return err
+		}
+		return c.showChange(membership, done)
+	})
+}
+
+// showChange prints what was done and what the membership is now.
+func (c *council) showChange(membership *admin.Membership, done string) error {
 	if c.output == "json" {
 		return json.NewEncoder(c.out).Encode(membership)
 	}
@@ -35,7 +37,7 @@ func (c *council) changes(cmd *cobra.Command, change func(ctx context.Context) (
 			learners++
 		}
 	}
-	_, err = fmt.Fprintf(c.out, "%s; the cluster has %d voters and %d learners\n", done, voters, learners)
+	_, err := fmt.Fprintf(c.out, "%s; the cluster has %d voters and %d learners\n", done, voters, learners)
 	return err
 }
 
@@ -57,22 +59,20 @@ member first, by its ID: a node that is a voter already can't become another one
 			}
 			return cobra.ExactArgs(3)(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.changes(cmd, func(ctx context.Context) (*admin.Membership, string, error) {
-				member, err := c.newMember(ctx, node, args)
-				if err != nil {
-					return nil, "", err
-				}
-				membership, err := c.apply(ctx, func(*admin.Status) (admin.Change, error) {
-					return admin.Change{Kind: admin.AddLearner, Member: member}, nil
-				})
-				if err != nil || !promote {
-					return membership, fmt.Sprintf("added %s (%s) as a learner", member.Name, member.MemberID), err
-				}
-				membership, err = c.promote(ctx, member.MemberID, true)
-				return membership, fmt.Sprintf("added %s (%s) and made it a voter", member.Name, member.MemberID), err
+		RunE: c.changing(func(ctx context.Context, args []string) (*admin.Membership, string, error) {
+			member, err := c.newMember(ctx, node, args)
+			if err != nil {
+				return nil, "", err
+			}
+			membership, err := c.apply(ctx, func(*admin.Status) (admin.Change, error) {
+				return admin.Change{Kind: admin.AddLearner, Member: member}, nil
 			})
-		},
+			if err != nil || !promote {
+				return membership, fmt.Sprintf("added %s (%s) as a learner", member.Name, member.MemberID), err
+			}
+			membership, err = c.promote(ctx, member.MemberID, true)
+			return membership, fmt.Sprintf("added %s (%s) and made it a voter", member.Name, member.MemberID), err
+		}),
 	}
 	cmd.Flags().StringVar(&node, "node", "", "operations port of the node that waits")
 	cmd.Flags().BoolVar(&promote, "promote", false, "wait until it has caught up, and make it a voter")
@@ -174,18 +174,27 @@ func (c *council) promoteCommand() *cobra.Command {
 		Use:   "promote {NAME | ID}",
 		Short: "Make a learner that has caught up a voter",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.changes(cmd, func(ctx context.Context) (*admin.Membership, string, error) {
-				membership, err := c.promote(ctx, args[0], false)
-				return membership, args[0] + " votes", err
-			})
-		},
+		RunE: c.changing(func(ctx context.Context, args []string) (*admin.Membership, string, error) {
+			membership, err := c.promote(ctx, args[0], false)
+			return membership, args[0] + " votes", err
+		}),
 	}
 }
 
 // removeCommand removes a member for good.
 func (c *council) removeCommand() *cobra.Command {
 	var yes bool
+	remove := c.changing(func(ctx context.Context, args []string) (*admin.Membership, string, error) {
+		who := args[0]
+		membership, err := c.apply(ctx, func(status *admin.Status) (admin.Change, error) {
+			member, err := find(status, who)
+			if err == nil {
+				who = member.MemberID // by the next try another may have the name
+			}
+			return admin.Change{Kind: admin.Remove, Member: admin.NewMember{MemberID: member.MemberID}}, err
+		})
+		return membership, "removed " + args[0], err
+	})
 	cmd := &cobra.Command{
 		Use:   "remove {NAME | ID} --yes",
 		Short: "Remove a member; its node serves nobody any more",
@@ -194,13 +203,7 @@ func (c *council) removeCommand() *cobra.Command {
 			if !yes {
 				return fmt.Errorf("removing %s ends its part in the cluster: repeat with --yes if that is meant", args[0])
 			}
-			return c.changes(cmd, func(ctx context.Context) (*admin.Membership, string, error) {
-				membership, err := c.apply(ctx, func(status *admin.Status) (admin.Change, error) {
-					member, err := find(status, args[0])
-					return admin.Change{Kind: admin.Remove, Member: admin.NewMember{MemberID: member.MemberID}}, err
-				})
-				return membership, "removed " + args[0], err
-			})
+			return remove(cmd, args)
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
@@ -213,12 +216,7 @@ func (c *council) transferCommand() *cobra.Command {
 		Use:   "transfer [NAME | ID]",
 		Short: "Hand the leadership over, to a voter or to the one best prepared",
 		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel, err := c.prepare(cmd)
-			if err != nil {
-				return err
-			}
-			defer cancel()
+		RunE: c.asking(func(ctx context.Context, args []string) error {
 			client, status, err := c.leader(ctx)
 			if err != nil {
 				return err
@@ -244,6 +242,6 @@ func (c *council) transferCommand() *cobra.Command {
 			}
 			_, err = fmt.Fprintf(c.out, "%s made way; the leader is %s\n", status.Name, leader)
 			return err
-		},
+		}),
 	}
 }

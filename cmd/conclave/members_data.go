@@ -21,12 +21,7 @@ func (c *council) snapshotCommand() *cobra.Command {
 		Use:   "snapshot",
 		Short: "Make the nodes named by --ops write a snapshot now, from which their logs can be cut",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel, err := c.prepare(cmd)
-			if err != nil {
-				return err
-			}
-			defer cancel()
+		RunE: c.asking(func(ctx context.Context, _ []string) error {
 			for _, url := range c.ops {
 				snapshot, err := c.client(url).Snapshot(ctx)
 				if err != nil {
@@ -42,7 +37,7 @@ func (c *council) snapshotCommand() *cobra.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -73,12 +68,7 @@ func (c *council) verifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Make the nodes named by --ops read their whole log and newest snapshot, and compare their states",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel, err := c.prepare(cmd)
-			if err != nil {
-				return err
-			}
-			defer cancel()
+		RunE: c.asking(func(ctx context.Context, _ []string) error {
 			verdicts := c.verifyAll(ctx)
 			compared := c.compare(ctx, verdicts)
 			if err := c.showVerdicts(verdicts, compared); err != nil {
@@ -92,7 +82,7 @@ func (c *council) verifyCommand() *cobra.Command {
 				errs = append(errs, &differError{compared.Differ})
 			}
 			return errors.Join(errs...)
-		},
+		}),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -222,6 +223,7 @@ func TestErrorsAboutMembersSayWhatToDoNext(t *testing.T) {
 		"nobody leads":      {admin.Status{}, done, "transfer --timeout 300ms", 1, "A majority of the voters must run"},
 		"no such member":    {leaderStatus(), done, "remove cfg-9 --yes", 3, "conclave members list"},
 		"no promotion yet":  {leaderStatus(), done, "promote cfg-2", 1, "cfg-2 can't vote yet: the member has not been heard lately"},
+		"two of one name":   {twoOfOneName(), done, "remove cfg-0 --yes", 1, "2 members are named \"cfg-0\": give the ID of the one that is meant, 000000000000000a or 000000000000000d"},
 		"not confirmed":     {leaderStatus(), done, "remove cfg-2", 2, "repeat with --yes"},
 		"managed":           {leaderStatus(), refuse(409, admin.Problem{Code: "managed", Title: "An operator runs this cluster"}), "remove cfg-2 --yes", 1, "An operator runs this cluster"},
 		"unknown":           {leaderStatus(), refuse(504, admin.Problem{Code: "outcome_unknown", Outcome: "unknown"}), "remove cfg-2 --yes", 5, "Look before you try again"},
@@ -260,5 +262,39 @@ func TestTheTokenComesFromTheFileThatIsNamed(t *testing.T) {
 	var status admin.Status
 	if err := json.Unmarshal([]byte(got.out), &status); err != nil || got.status != exitOK || status.MembershipIndex != 17 {
 		t.Errorf("got %+v (%v)", got, err)
+	}
+}
+
+// twoOfOneName is the status of a leader while one node replaces another.
+func twoOfOneName() admin.Status {
+	status := leaderStatus()
+	status.Members = append(status.Members, admin.Member{MemberID: "000000000000000d", Name: "cfg-0", Address: "cfg-0:8401", Role: "Learner"})
+	return status
+}
+
+func TestAMemberThatTookTheNameOfAnotherIsNotRemovedInItsPlace(t *testing.T) {
+	leader := &opsNode{status: leaderStatus()}
+	leader.answer = func(n *opsNode, _ string) (int, any) {
+		n.status.MembershipIndex, n.status.Members[0].MemberID = 20, "00000000000000dd"
+		return http.StatusPreconditionFailed, admin.Problem{Code: admin.CodeMembershipChanged}
+	}
+	got := members(t, []*opsNode{leader}, "remove", "cfg-0", "--yes")
+	if want := `DELETE members/000000000000000a "17"`; got.status != exitNotFound || strings.Join(leader.heard, "\n") != want {
+		t.Errorf("%+v, the leader heard %q, want %q", got, leader.heard, want)
+	}
+}
+
+func TestANodeThatIsSilentKeepsNobodyFromTheLeader(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it accepts and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	leader := &opsNode{status: leaderStatus(), answer: done}
+	for _, command := range []string{"list", "remove cfg-0 --yes"} {
+		args := strings.Fields(command + " --timeout 30s --ops http://" + silent.Addr().String() + ",NODE-0")
+		if got := members(t, []*opsNode{leader}, args...); got.status != exitOK {
+			t.Errorf("%s: %+v", command, got)
+		}
 	}
 }

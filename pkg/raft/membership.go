@@ -36,6 +36,12 @@ func (m *Membership) IsVoter(id MemberID) bool {
 // IsJoint tells whether decisions need majorities of two halves (section 6).
 func (m *Membership) IsJoint() bool { return len(m.Outgoing) > 0 }
 
+// Equal tells whether both are the same configuration.
+func (m *Membership) Equal(other *Membership) bool {
+	return slices.Equal(m.Members, other.Members) && slices.Equal(m.Voters, other.Voters) &&
+		slices.Equal(m.Outgoing, other.Outgoing) && slices.Equal(m.Learners, other.Learners)
+}
+
 // Validate tells what is wrong with a configuration that came from outside.
 func (m *Membership) Validate() error {
 	if len(m.Voters) == 0 {

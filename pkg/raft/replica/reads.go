@@ -61,7 +61,9 @@ func (l *Loop) flushReads() {
 	l.core.ReadIndex(group.id)
 }
 
-// tickReads queues again what was refused or not answered for a while.
+// tickReads queues again what was refused or not answered for a while, and forgets
+// callers that gave up. A member that gets no entries may learn of indexes for as
+// long as that lasts, and apply none.
 func (l *Loop) tickReads() {
 	r := &l.readers
 	r.queued = append(r.queued, r.refused...)
@@ -73,7 +75,16 @@ func (l *Loop) tickReads() {
 		r.queued = append(r.queued, r.groups[0].readers...)
 		r.groups = r.groups[1:]
 	}
-	r.queued = slices.DeleteFunc(r.queued, func(one *reader) bool { return one.done })
+	r.queued = withoutDone(r.queued)
+	for i := range r.waiting {
+		r.waiting[i].readers = withoutDone(r.waiting[i].readers)
+	}
+	r.waiting = slices.DeleteFunc(r.waiting, func(g readGroup) bool { return len(g.readers) == 0 })
+}
+
+// withoutDone removes the callers that were answered.
+func withoutDone(readers []*reader) []*reader {
+	return slices.DeleteFunc(readers, func(one *reader) bool { return one.done })
 }
 
 // resolveRead takes the core's answer to a barrier.

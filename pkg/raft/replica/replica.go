@@ -279,7 +279,9 @@ func (r *Replica) Membership() raft.MembershipAt { return *r.membership.Load() }
 
 // publish lets others see where the loop stands.
 func (r *Replica) publish() {
-	if at := r.loop.Membership(); r.membership.Load() == nil || r.membership.Load().Index != at.Index {
+	// Another leader may have put another configuration at the same index.
+	at, last := r.loop.Membership(), r.membership.Load()
+	if last == nil || last.Index != at.Index || !last.Membership.Equal(&at.Membership) {
 		r.membership.Store(&at)
 	}
 	leader := r.loop.Leader()

@@ -52,15 +52,16 @@ type Config struct {
 	// follower without an acknowledgement. Defaults 256 and 16 MiB.
 	MaxInflightAppends int
 	MaxInflightBytes   int
-	// MaxUncommittedBytes bounds the uncommitted part of a leader's log;
-	// beyond it proposals are refused. Default 64 MiB.
+	// MaxUncommittedBytes bounds the uncommitted part of a leader's log, and about
+	// what of the log its own disk has yet to write, committed or not; beyond it
+	// proposals are refused. Default 64 MiB.
 	MaxUncommittedBytes int
 	// MaxWriteBytes bounds the entries of one Write, MaxApplyBytes those of one
 	// Ready's Committed; each holds at least one entry. Defaults 4 MiB.
 	MaxWriteBytes int
 	MaxApplyBytes int
-	// CacheBytes is how much of the applied log stays in memory for followers
-	// that lag a little. Default 16 MiB.
+	// CacheBytes is how much of the log that is committed and on disk stays in memory,
+	// for followers and a state machine that lag a little. Default 16 MiB.
 	CacheBytes int
 }
 

@@ -197,20 +197,25 @@ func (l *raftLog) compact(base Index) {
 	l.evict(base + 1)
 }
 
-// shrink lets go of applied and durable entries beyond the cache's limit. It
-// acts when a quarter too much has gathered, so the copy is paid rarely.
+// shrink lets go of committed and durable entries beyond the cache's limit. Those
+// that a slow state machine has yet to apply are read again. It acts when a quarter
+// too much has gathered, so the copy is paid rarely.
 func (l *raftLog) shrink() {
-	if l.tailBytes <= l.cacheBytes+l.cacheBytes/4 {
+	if !l.exceedsCache(0) {
 		return
 	}
 	first, size := l.tailFirst, l.tailBytes
-	limit := min(l.applied, l.durable, l.written)
+	limit := min(l.committed, l.durable, l.written)
 	for first <= limit && size > l.cacheBytes {
 		size -= l.tail[first-l.tailFirst].SizeBytes()
 		first++
 	}
 	l.evict(first)
 }
+
+// exceedsCache tells whether more of the log is in memory than the cache's limit, a
+// quarter of it, and some bytes.
+func (l *raftLog) exceedsCache(by int) bool { return l.tailBytes > l.cacheBytes+l.cacheBytes/4+by }
 
 // evict drops the entries before first from memory.
 func (l *raftLog) evict(first Index) {

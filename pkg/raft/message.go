@@ -119,7 +119,8 @@ const (
 	// ReasonNotReady: the leader has not committed an entry of its term yet,
 	// so it may not answer reads (section 8).
 	ReasonNotReady Reason = 3
-	// ReasonOverloaded: the uncommitted part of the log is at its limit.
+	// ReasonOverloaded: the uncommitted part of the log is at its limit, or what the
+	// leader's own disk has yet to write.
 	ReasonOverloaded Reason = 4
 	// ReasonTooLarge: the command exceeds the limit of one entry.
 	ReasonTooLarge Reason = 5

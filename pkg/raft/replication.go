@@ -462,7 +462,10 @@ func (r *Raft) appendProposals(proposals []Proposal) []ProposalResult {
 			results[i].Reason = ReasonTooLarge
 		case !r.hasRoom(p.FreesSpace):
 			results[i].Reason = ReasonDiskFull
-		case r.uncommittedBytes > 0 && r.uncommittedBytes+len(p.Data) > r.config.MaxUncommittedBytes:
+		case r.uncommittedBytes > 0 && r.uncommittedBytes+len(p.Data) > r.config.MaxUncommittedBytes,
+			r.log.exceedsCache(r.config.MaxUncommittedBytes):
+			// The others commit what this member's own disk may be slow to write; until
+			// then it is in memory.
 			results[i].Reason = ReasonOverloaded
 		default:
 			e := r.appendEntry(Entry{Kind: EntryCommand, Data: p.Data, Origin: p.Origin})

@@ -32,8 +32,9 @@ whose last term, then last index, is highest, and wipe the others.
 Revisions jump far ahead, so that none of those that were lost ever names another
 value; what clients remember of the old cluster is refused as changed.
 
-Without --cluster-id it changes nothing and shows what there is. The node must be
-stopped. The old files are kept in the data directory, in before-recovery-...; there must
+Without --cluster-id it recovers nothing and shows what there is. For that it opens the
+directory as a start does, which counts the start, and sets a log aside of which nothing
+can be used. The node must be stopped. The old files are kept in the data directory, in before-recovery-...; there must
 be space for both. Given twice, the same command does nothing the second time.`,
 		Example: `  node recover --data-dir /var/lib/a
   node recover --data-dir /var/lib/a --cluster-id 5f1c... --confirm /var/lib/a --accept-data-loss`,
@@ -63,7 +64,7 @@ func (s *recoverSettings) run(c *cobra.Command) error {
 	o.Logger = logger
 	if o.ClusterID == "" {
 		if o.Confirm != "" || o.AcceptDataLoss {
-			return errors.New("cluster-id: is missing; without it nothing is changed")
+			return errors.New("cluster-id: is missing; without it nothing is recovered")
 		}
 		return s.show(c.OutOrStdout())
 	}
@@ -104,7 +105,7 @@ A recovery keeps all entries up to %d, committed or not. Lost would be
 		fmt.Fprintf(out, "  %s, member %s at %s: it can't come back but with an empty disk\n", m.Name, m.ID, m.Address)
 	}
 	_, err = fmt.Fprintf(out, `
-Nothing was changed. If the members above are lost for good, and no other survivor has a
+Nothing was recovered. If the members above are lost for good, and no other survivor has a
 higher last term or, in the same term, a higher last entry:
 
   node recover --data-dir %s --cluster-id %s \

@@ -96,7 +96,7 @@ func demandsConfirmation(t *testing.T, n *node, id string) {
 	if err != nil {
 		t.Fatalf("recover without a cluster ID: %v\n%s", err, shown)
 	}
-	for _, part := range []string{"last entry", "known to be committed up to", "b, member ", "c, member ", "Nothing was changed", "--accept-data-loss"} {
+	for _, part := range []string{"last entry", "known to be committed up to", "b, member ", "c, member ", "Nothing was recovered", "--accept-data-loss"} {
 		if !strings.Contains(shown, part) {
 			t.Errorf("it doesn't show %q:\n%s", part, shown)
 		}

@@ -41,19 +41,21 @@ const (
 	// ReasonLeaderHasQuorum: the leader heard from a quorum of voters within the
 	// election timeout.
 	ReasonLeaderHasQuorum = "LeaderHasQuorum"
-	// ReasonBootstrapping: the cluster is new and has had no leader yet.
+	// ReasonBootstrapping: the cluster is new and no leader of it has been seen yet.
 	ReasonBootstrapping = "Bootstrapping"
-	// ReasonNoLeader: members answer, and none of them knows a leader.
+	// ReasonNoLeader: members answer, none of them knows a leader, and those that
+	// don't answer are too few to have one.
 	ReasonNoLeader = "NoLeader"
 	// ReasonQuorumLost: a member calls itself leader but has lost touch with a
-	// quorum of voters.
+	// quorum of voters, and those that don't answer are too few to have another.
 	ReasonQuorumLost = "QuorumLost"
 	// ReasonNoMemberRuns: no pod of the cluster is running.
 	ReasonNoMemberRuns = "NoMemberRuns"
 	// ReasonLeaderUnreachable: members follow a leader that doesn't answer the
 	// operator.
 	ReasonLeaderUnreachable = "LeaderUnreachable"
-	// ReasonMembersUnreachable: pods run, and none answers the operator.
+	// ReasonMembersUnreachable: so many pods run and don't answer the operator
+	// that they may have a leader.
 	ReasonMembersUnreachable = "MembersUnreachable"
 )
 
@@ -72,6 +74,8 @@ const (
 	// ReasonAwaitingAdd: a member runs with an empty volume in a cluster that
 	// doesn't know it.
 	ReasonAwaitingAdd = "AwaitingAdd"
+	// ReasonMemberRemoved: a pod runs a member that was removed from the cluster.
+	ReasonMemberRemoved = "MemberRemoved"
 	// ReasonPodMissing: a replica has no pod.
 	ReasonPodMissing = "PodMissing"
 	// ReasonMemberNotReady: a pod runs and isn't ready.

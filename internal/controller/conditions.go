@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -86,24 +87,42 @@ func available(o *Observed, plan Plan) metav1.Condition {
 	case v.leader != nil:
 		return told(metav1.ConditionTrue, v1.ReasonLeaderHasQuorum, "%s leads with a quorum", v.leader.Name)
 	case !plan.identity.bootstrapped:
-		return told(metav1.ConditionFalse, v1.ReasonBootstrapping, "the cluster has had no leader yet")
+		return told(metav1.ConditionFalse, v1.ReasonBootstrapping, "no leader of the cluster has been seen yet%s", refusal(o))
 	case !running:
 		return told(metav1.ConditionFalse, v1.ReasonNoMemberRuns, "no pod of the cluster is running")
+	case v.followed != "" && v.followed != v.claimant:
+		return told(metav1.ConditionUnknown, v1.ReasonLeaderUnreachable,
+			"members follow %s, which doesn't answer the operator as their leader%s", v.followed, refusal(o))
+	case v.couldHaveLeader(plan.identity.members):
+		return told(metav1.ConditionUnknown, v1.ReasonMembersUnreachable,
+			"%d pods run and don't answer the operator; they may have a leader%s", v.silent, refusal(o))
 	case v.claimant != "":
 		return told(metav1.ConditionFalse, v1.ReasonQuorumLost, "%s leads and has lost touch with a quorum of voters", v.claimant)
-	case v.followed != "":
-		return told(metav1.ConditionUnknown, v1.ReasonLeaderUnreachable, "members follow %s, which doesn't answer the operator as their leader", v.followed)
-	case v.answers > 0:
-		return told(metav1.ConditionFalse, v1.ReasonNoLeader, "members answer and none knows a leader")
 	default:
-		return told(metav1.ConditionUnknown, v1.ReasonMembersUnreachable, "pods run and none answers the operator")
+		return told(metav1.ConditionFalse, v1.ReasonNoLeader, "%d members answer and none knows a leader", v.answers)
 	}
+}
+
+// refusal tells, in words to end a message with, why a member that was asked
+// didn't answer, as far as that stays the same while it lasts.
+func refusal(o *Observed) string {
+	for _, name := range sortedNames(o.Reports) {
+		var problem *admin.Problem
+		var missing errNoToken
+		switch err := o.Reports[name].Err; {
+		case errors.As(err, &missing):
+			return ": " + missing.Error()
+		case errors.As(err, &problem):
+			return ": " + verdictf("", "%s refuses the operator: %s (%s)", name, problem.Title, problem.Code).Message
+		}
+	}
+	return ""
 }
 
 // troubleOrder is the order in which reasons of MembersReady matter.
 var troubleOrder = []string{
 	v1.ReasonImagePullFailed, v1.ReasonPodRejected, v1.ReasonCrashLooping, v1.ReasonUnschedulable,
-	v1.ReasonAwaitingAdd, v1.ReasonPodMissing, v1.ReasonMemberNotReady,
+	v1.ReasonAwaitingAdd, v1.ReasonMemberRemoved, v1.ReasonPodMissing, v1.ReasonMemberNotReady,
 }
 
 // membersReady gives the reason that matters most and all members' troubles.
@@ -136,14 +155,29 @@ func memberTrouble(o *Observed, name string) verdict {
 		return verdictf(v1.ReasonPodMissing, "%s has no pod", name)
 	case podReady(pod):
 		return verdict{}
-	case status != nil && status.State == admin.StateAwaitingAdd:
-		return verdictf(v1.ReasonAwaitingAdd, "%s has an empty volume and waits to be added to the cluster", name)
 	}
 	trouble := podTrouble(pod)
-	if trouble.Reason == v1.ReasonMemberNotReady && status != nil && status.NotReadyReason != "" {
+	if trouble.Reason != v1.ReasonMemberNotReady || status == nil {
+		return trouble
+	}
+	switch {
+	// A faulty member may wait with an empty log, too, and was never a newcomer.
+	case status.State == admin.StateAwaitingAdd && !status.Faulty:
+		return verdictf(v1.ReasonAwaitingAdd, "%s has an empty volume and waits to be added to the cluster", name)
+	case status.State == admin.StateRemoved:
+		return verdictf(v1.ReasonMemberRemoved, "%s was removed from the cluster and takes no part in it", name)
+	case !slices.Contains(knownStates, status.State):
+		trouble.Message += verdictf("", ": it is in the state %q, which this operator doesn't know", status.State).Message
+	}
+	if status.NotReadyReason != "" {
 		trouble.Message += ": " + status.NotReadyReason
 	}
 	return trouble
+}
+
+// knownStates are the stages of a member's life that this operator has heard of.
+var knownStates = []admin.State{
+	admin.StateInitial, admin.StateAwaitingAdd, admin.StateRunning, admin.StateRemoved, admin.StateStopping,
 }
 
 func volumesReady(o *Observed, id identity) verdict {
@@ -193,9 +227,9 @@ func quorumAtRisk(o *Observed, plan Plan) metav1.Condition {
 	case len(voters) == 1:
 		return told(metav1.ConditionTrue, v1.ReasonSingleVoter, "a cluster of one voter can't lose any")
 	case spare <= 0:
-		return told(metav1.ConditionTrue, v1.ReasonOneLossStopsWrites, "%d of %d voters are in touch with the leader; one fewer stops writes", inTouch, len(voters))
+		return told(metav1.ConditionTrue, v1.ReasonOneLossStopsWrites, "the leader can count on %d of %d voters; one fewer stops writes", inTouch, len(voters))
 	default:
-		return told(metav1.ConditionFalse, v1.ReasonLossTolerated, "%d of %d voters are in touch with the leader; %d may be lost", inTouch, len(voters), spare)
+		return told(metav1.ConditionFalse, v1.ReasonLossTolerated, "the leader can count on %d of %d voters; %d may be lost", inTouch, len(voters), spare)
 	}
 }
 

@@ -40,6 +40,7 @@ var alarming = map[string]bool{
 	v1.ReasonPodRejected:     true,
 	v1.ReasonCrashLooping:    true,
 	v1.ReasonAwaitingAdd:     true,
+	v1.ReasonMemberRemoved:   true,
 	v1.ReasonVolumeLost:      true,
 	v1.ReasonRolloutBlocked:  true,
 }

@@ -163,6 +163,7 @@ func (c *fakeCluster) makePod(set *appsv1.StatefulSet, ordinal int32) {
 	pod := &corev1.Pod{ObjectMeta: *set.Spec.Template.ObjectMeta.DeepCopy(), Spec: *set.Spec.Template.Spec.DeepCopy()}
 	pod.Name, pod.Namespace = resources.PodName(c.name, ordinal), c.namespace
 	pod.Labels[appsv1.ControllerRevisionHashLabelKey] = set.Status.UpdateRevision
+	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}
 	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "data", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: resources.ClaimName(c.name, ordinal)},
 	}})

@@ -158,12 +158,32 @@ func (r *Reconciler) observeSecrets(ctx context.Context, observed *Observed) (to
 			return "", fmt.Errorf("read Secret %s: %w", secretName, err)
 		}
 		if secretName == resources.OperatorSecretName(name) && metav1.IsControlledBy(secret, observed.Cluster) {
-			token = strings.TrimSpace(string(secret.Data[resources.TokenKey]))
+			token = firstToken(secret)
 		}
 		secret.Data = nil
 		observed.Owned[ownedKey(secret, secretName)] = secret
 	}
 	return token, nil
+}
+
+// firstToken returns the token that the operator presents, empty when there is
+// none. Nodes take a Secret of several tokens, one a line, so that one can follow
+// another; the first is the one in use.
+func firstToken(secret *corev1.Secret) string {
+	for line := range strings.Lines(string(secret.Data[resources.TokenKey])) {
+		if token := strings.TrimSpace(line); token != "" {
+			return token
+		}
+	}
+	return ""
+}
+
+// errNoToken names the Secret that should hold the operator's token and doesn't.
+// Nobody was asked then.
+type errNoToken string
+
+func (name errNoToken) Error() string {
+	return "Secret " + string(name) + " holds no token for the operator"
 }
 
 func (r *Reconciler) observePods(ctx context.Context, observed *Observed) error {
@@ -217,15 +237,16 @@ func selector(cluster *v1.RaftCluster) client.MatchingLabels {
 // askMembers asks all members whose pods run for their status, at once.
 func (r *Reconciler) askMembers(ctx context.Context, observed *Observed, token string) map[string]Report {
 	reports := make(map[string]Report, len(observed.Pods))
-	if token == "" {
-		return reports
-	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	var asking sync.WaitGroup
 	for name, pod := range observed.Pods {
 		if pod.Status.PodIP == "" || !containerRuns(pod) {
+			continue
+		}
+		if token == "" {
+			reports[name] = Report{Err: errNoToken(resources.OperatorSecretName(observed.Cluster.Name))}
 			continue
 		}
 		asking.Go(func() {

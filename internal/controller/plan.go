@@ -81,8 +81,10 @@ func decide(o *Observed, defaultImage string) Plan {
 	plan := Plan{identity: identity{members: o.Cluster.Spec.Replicas}}
 	obstacle := checkOwners(o)
 	if id, unknown := identify(o); unknown == nil {
-		plan.identity = id
 		plan.view = look(o, id.clusterID)
+		// Whoever follows a leader knows of one, even if it doesn't answer us.
+		id.bootstrapped = id.bootstrapped || plan.view.leader != nil || plan.view.followed != ""
+		plan.identity = id
 		plan.rollout = planRollout(o, id, plan.view)
 	} else if obstacle == nil {
 		obstacle = unknown
@@ -120,7 +122,7 @@ func decideOnObjects(o *Observed, plan Plan, defaultImage string) Plan {
 	}
 	// The first leader seen ends the time in which an empty volume may form a
 	// cluster.
-	if plan.identity.bootstrapped || plan.view.leader != nil {
+	if plan.identity.bootstrapped {
 		in.InitialState = resources.StateExisting
 	}
 	if missing := missingSecrets(o); len(missing) > 0 {

@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
 	"github.com/conclave-dev/conclave/internal/controller/resources"
@@ -32,7 +33,7 @@ func planRollout(o *Observed, id identity, v view) rollout {
 	if set == nil || set.Status.ObservedGeneration != set.Generation || set.Status.UpdateRevision == "" {
 		return rollout{verdict: verdictf(v1.ReasonNotObserved, "the StatefulSet's controller has yet to see the latest pod template")}
 	}
-	outdated := outdatedPods(o, set)
+	outdated := outdatedPods(o, id, set)
 	if len(outdated) == 0 {
 		if missing := missingPods(o, id); len(missing) > 0 {
 			return rollout{verdict: verdictf(v1.ReasonRollingOut, "waiting for the pods of %s", strings.Join(missing, ", "))}
@@ -59,6 +60,10 @@ func planRollout(o *Observed, id identity, v view) rollout {
 		left.Message += "; the next waits for a leader with a quorum"
 		return rollout{verdict: left}
 	}
+	if why := v.unclear(); why != "" {
+		left.Message += "; the next waits, since " + why
+		return rollout{verdict: left}
+	}
 	for _, pod := range restartOrder(o, v, outdated) {
 		if v.votersInTouch(pod.Name) >= resources.Quorum(int32(len(v.voters()))) {
 			return rolling(pod, outdated)
@@ -72,12 +77,16 @@ func rolling(next *corev1.Pod, outdated []*corev1.Pod) rollout {
 	return rollout{next: next, verdict: verdictf(v1.ReasonRollingOut, "outdated pods: %d; replacing %s", len(outdated), next.Name)}
 }
 
-// outdatedPods are the pods of an older template, by name.
-func outdatedPods(o *Observed, set *appsv1.StatefulSet) []*corev1.Pod {
+// outdatedPods are the members' pods of an older template, by name. What bears a
+// member's name and doesn't belong to the StatefulSet isn't ours to delete, and
+// what is beyond the number of members the StatefulSet deletes itself.
+func outdatedPods(o *Observed, id identity, set *appsv1.StatefulSet) []*corev1.Pod {
 	var pods []*corev1.Pod
-	for _, name := range sortedNames(o.Pods) {
-		if o.Pods[name].Labels[appsv1.ControllerRevisionHashLabelKey] != set.Status.UpdateRevision {
-			pods = append(pods, o.Pods[name])
+	for ordinal := range id.members {
+		pod := o.Pods[resources.PodName(o.Cluster.Name, ordinal)]
+		if pod != nil && metav1.IsControlledBy(pod, set) &&
+			pod.Labels[appsv1.ControllerRevisionHashLabelKey] != set.Status.UpdateRevision {
+			pods = append(pods, pod)
 		}
 	}
 	return pods

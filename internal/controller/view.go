@@ -2,6 +2,7 @@ package controller
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
@@ -14,10 +15,12 @@ import (
 // of what its followers have told it.
 const participationLagEntries = 1000
 
-// roleLeader and roleVoter are words of admin.Status.
+// Words of admin.Status.
 const (
-	roleLeader = "Leader"
-	roleVoter  = "Voter"
+	roleLeader  = "Leader"
+	roleVoter   = "Voter"
+	roleLearner = "Learner"
+	spaceFull   = "full"
 )
 
 // view is what the members' answers add up to.
@@ -32,10 +35,12 @@ type view struct {
 	// followed is the name of the leader that members follow, in the highest
 	// term told.
 	followed string
-	// answers is the number of members that answered as members of this cluster.
-	answers int
-	// inTouch are the names of the members that the leader heard from in time
-	// and that have caught up, the leader included.
+	// answers is the number of nodes that answered as this cluster's, silent that
+	// of those that run and didn't.
+	answers, silent int
+	// inTouch are the IDs of the members that the leader heard from in time and
+	// that have caught up, the leader included, apart from those that can't store
+	// what they are sent or know themselves to lack something.
 	inTouch map[string]bool
 }
 
@@ -63,10 +68,23 @@ func look(o *Observed, clusterID string) view {
 			v.leader = status
 		}
 	}
+	for _, pod := range o.Pods {
+		if containerRuns(pod) {
+			v.silent++
+		}
+	}
+	v.silent = max(0, v.silent-v.answers)
 	if v.leader != nil {
-		v.inTouch = inTouch(v.leader, limit)
+		v.inTouch = inTouch(o, v.leader, limit)
 	}
 	return v
+}
+
+// couldHaveLeader tells whether the members that run and don't answer the
+// operator could be a quorum by themselves: the operator may be the one that is
+// cut off.
+func (v view) couldHaveLeader(members int32) bool {
+	return int32(v.silent) >= resources.Quorum(members)
 }
 
 // hasQuorum tells whether a leader heard from a quorum of voters in time, itself
@@ -92,43 +110,75 @@ func heardInTime(leader *admin.Status, member admin.Member, limitMillis int64) b
 	return member.SinceContactMillis != nil && *member.SinceContactMillis <= limitMillis
 }
 
-func inTouch(leader *admin.Status, limitMillis int64) map[string]bool {
-	names := map[string]bool{}
+func inTouch(o *Observed, leader *admin.Status, limitMillis int64) map[string]bool {
+	ids := map[string]bool{}
 	for _, member := range leader.Members {
 		caughtUp := member.MemberID == leader.MemberID || member.MatchIndex+participationLagEntries >= leader.CommitIndex
-		if caughtUp && heardInTime(leader, member, limitMillis) {
-			names[member.Name] = true
+		if caughtUp && heardInTime(leader, member, limitMillis) && !member.DiskFull && !hampered(o, member) {
+			ids[member.MemberID] = true
 		}
 	}
-	return names
+	return ids
 }
 
-// voters returns the names of the voters as the leader tells them.
-func (v view) voters() []string {
-	var names []string
+// hampered tells whether a member can't be counted on by its own word: its pod
+// runs as another member, isn't at work, lacks what it had acknowledged, or can't
+// write. One that doesn't answer the operator is judged by the leader alone.
+func hampered(o *Observed, member admin.Member) bool {
+	status := o.Reports[member.Name].Status
+	return status != nil && (status.MemberID != member.MemberID || status.State != admin.StateRunning ||
+		status.Faulty || status.Stalled || status.Space == spaceFull)
+}
+
+// unclear says why the quorum can't be told from the membership that the leader
+// tells, and is empty when it can.
+func (v view) unclear() string {
+	if v.leader == nil {
+		return ""
+	}
+	if v.leader.Joint {
+		return "the membership is being changed"
+	}
+	for _, member := range v.leader.Members {
+		if member.Role != roleVoter && member.Role != roleLearner {
+			return fmt.Sprintf("%s has the role %q, which this operator doesn't know", member.Name, member.Role)
+		}
+	}
+	return ""
+}
+
+// voters returns the voters as the leader tells them. While a member is being
+// replaced, two of them may bear one name.
+func (v view) voters() []admin.Member {
+	var voters []admin.Member
 	if v.leader == nil {
 		return nil
 	}
 	for _, member := range v.leader.Members {
 		if member.Role == roleVoter {
-			names = append(names, member.Name)
+			voters = append(voters, member)
 		}
 	}
-	return names
+	return voters
 }
 
 // takesPart tells whether a member is in touch with the leader and its pod is
 // ready: one on whom the quorum and the clients can count.
 func (v view) takesPart(o *Observed, name string) bool {
-	return v.inTouch[name] && podReady(o.Pods[name])
+	if v.leader == nil || !podReady(o.Pods[name]) {
+		return false
+	}
+	return slices.ContainsFunc(v.leader.Members, func(member admin.Member) bool {
+		return member.Name == name && v.inTouch[member.MemberID]
+	})
 }
 
-// votersInTouch counts the voters that are in touch with the leader, leaving one
-// out.
+// votersInTouch counts the voters that are in touch with the leader, leaving out
+// those of one name.
 func (v view) votersInTouch(without string) int32 {
 	var count int32
-	for _, name := range v.voters() {
-		if name != without && v.inTouch[name] {
+	for _, member := range v.voters() {
+		if member.Name != without && v.inTouch[member.MemberID] {
 			count++
 		}
 	}

@@ -52,7 +52,7 @@ func TestConditionsTellWhatIsWrong(t *testing.T) {
 		"one lost":        {func(w *world) { w.unready("cfg-2") }, v1.ConditionQuorumAtRisk, yes, v1.ReasonOneLossStopsWrites},
 		"one lost, works": {func(w *world) { w.unready("cfg-2") }, v1.ConditionAvailable, yes, v1.ReasonLeaderHasQuorum},
 		"one lost, sum":   {func(w *world) { w.unready("cfg-2") }, v1.ConditionReady, no, v1.ReasonMemberNotReady},
-		"two lost":        {func(w *world) { w.unready("cfg-1"); w.unready("cfg-2") }, v1.ConditionAvailable, no, v1.ReasonNoLeader},
+		"two silent":      {func(w *world) { w.unready("cfg-1"); w.unready("cfg-2") }, v1.ConditionAvailable, unknown, v1.ReasonMembersUnreachable},
 		"nobody at risk":  {func(*world) {}, v1.ConditionQuorumAtRisk, no, v1.ReasonLossTolerated},
 		"pod missing":     {func(w *world) { delete(w.Pods, "cfg-1") }, v1.ConditionMembersReady, no, v1.ReasonPodMissing},
 		"crash loop":      {func(w *world) { w.crash("cfg-1", "CrashLoopBackOff") }, v1.ConditionMembersReady, no, v1.ReasonCrashLooping},

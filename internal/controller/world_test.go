@@ -159,7 +159,8 @@ func (w *world) addClaim(ordinal int32) *corev1.PersistentVolumeClaim {
 func (w *world) startPod(name string) {
 	w.Pods[name] = &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "prod",
-			Labels: map[string]string{appsv1.ControllerRevisionHashLabelKey: w.StatefulSet().Status.UpdateRevision}},
+			Labels:          map[string]string{appsv1.ControllerRevisionHashLabelKey: w.StatefulSet().Status.UpdateRevision},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(w.StatefulSet(), appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: resources.ContainerName, Image: testImage}}},
 		Status: corev1.PodStatus{
 			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,8 +23,8 @@ type Progress struct {
 	RetryIn time.Duration
 }
 
-// Await asks until one answer holds at least n distinct peers, and returns that
-// answer. Peers of different answers are not added up: one that has gone may
+// Await asks until one answer holds at least n distinct peers, and returns those
+// of that answer, as far as Options.Name lets them count. Peers of different answers are not added up: one that has gone may
 // never come back. No failed lookup ends it, only ctx, and its error then tells
 // the cause and how the last lookup went.
 func (r *Resolver) Await(ctx context.Context, n int) ([]Peer, error) {
@@ -31,6 +34,7 @@ func (r *Resolver) Await(ctx context.Context, n int) ([]Peer, error) {
 	pauseMax := r.options.RetryMin
 	for attempt := 1; ; attempt++ {
 		peers, err := r.Peers(ctx)
+		peers = r.siblings(peers, n)
 		if err == nil && len(peers) >= n {
 			return peers, nil
 		}
@@ -45,6 +49,24 @@ func (r *Resolver) Await(ctx context.Context, n int) ([]Peer, error) {
 		}
 		pauseMax = min(2*pauseMax, r.options.RetryMax)
 	}
+}
+
+// siblings returns the peers that bear the names of the first n pods of the
+// StatefulSet that has the pod Options.Name; all if that is no such name.
+func (r *Resolver) siblings(peers []Peer, n int) []Peer {
+	dash := strings.LastIndexByte(r.options.Name, '-')
+	if dash < 1 {
+		return peers
+	}
+	if _, err := strconv.ParseUint(r.options.Name[dash+1:], 10, 31); err != nil {
+		return peers
+	}
+	stem := strings.ToLower(r.options.Name[:dash+1])
+	return slices.DeleteFunc(peers, func(p Peer) bool {
+		number, found := strings.CutPrefix(p.Name, stem)
+		ordinal, err := strconv.ParseUint(number, 10, 31)
+		return !found || err != nil || ordinal >= uint64(n) || number != strconv.FormatUint(ordinal, 10)
+	})
 }
 
 // jitter returns a pause between half of longest and longest, so that nodes

@@ -150,6 +150,36 @@ func TestAwaitDoesNotAddUpPeersOfDifferentAnswers(t *testing.T) {
 	}
 }
 
+// Whoever labels a pod like the service's own gets it published beside them.
+func TestAwaitTakesOnlyPodsOfTheStatefulSetThatFormTheCluster(t *testing.T) {
+	for name, c := range map[string]struct {
+		own    string
+		script []answer
+		want   []string
+	}{
+		"a pod without a name of its own": {"cfg-1", []answer{pods("10-0-0-7", "cfg-0", "cfg-1"), pods("10-0-0-7", "cfg-0", "cfg-1", "cfg-2")}, []string{"cfg-0", "cfg-1", "cfg-2"}},
+		"another StatefulSet's pods":      {"cfg-1", []answer{pods("cfg-0", "cfg-1", "other-0", "other-1", "other-2"), pods("cfg-0", "cfg-1", "cfg-2", "other-2")}, []string{"cfg-0", "cfg-1", "cfg-2"}},
+		"more pods than were asked for":   {"cfg-1", []answer{pods("cfg-0", "cfg-1", "cfg-3", "cfg-4"), pods("cfg-0", "cfg-1", "cfg-2", "cfg-3")}, []string{"cfg-0", "cfg-1", "cfg-2"}},
+		"numbers of another form":         {"cfg-0", []answer{pods("cfg-0", "cfg-01", "cfg-+1", "cfg-2"), pods("cfg-0", "cfg-1", "cfg-2")}, []string{"cfg-0", "cfg-1", "cfg-2"}},
+		"a name without a number":         {"red", []answer{pods("red", "green"), pods("red", "green", "blue")}, []string{"blue", "green", "red"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, c.script...)
+			r, err := discovery.New(discovery.Options{
+				Service: service, Name: c.own, DNS: server.resolver(), RetryMin: time.Millisecond, RetryMax: time.Millisecond,
+				Progress: func(discovery.Progress) { server.next() },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			peers, err := r.Await(t.Context(), 3)
+			if err != nil || !slices.Equal(names(peers), c.want) {
+				t.Errorf("Await = %v, %v, want %v", names(peers), err, c.want)
+			}
+		})
+	}
+}
+
 func TestAwaitEndsOnlyWithItsContextAndTellsHowItWent(t *testing.T) {
 	gone := errors.New("the node was told to stop")
 	for name, c := range map[string]struct {

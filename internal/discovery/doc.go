@@ -6,8 +6,9 @@
 // a pod's number changes when the pod is made again; whoever dials one resolves it
 // at that moment.
 //
-// It promises to return no peer that the service doesn't publish, to believe
-// only a bounded number of records, and to be patient: a service without
+// It promises to return no peer that the service doesn't publish, to await only
+// those that belong to the asking pod's StatefulSet, to believe only a bounded
+// number of records, and to be patient: a service without
 // records, a name server that fails and one that is not up yet are all normal
 // while a cluster starts, so Await ends only with its context. Each error says
 // which record was asked for. The package never falls back to another kind of

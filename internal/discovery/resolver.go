@@ -29,6 +29,12 @@ type Options struct {
 	// Service is the name of the headless service, as the nodes can resolve it:
 	// cfg-peers.prod.svc.
 	Service string
+	// Name is that of the node that asks: cfg-1. A StatefulSet gives its pods
+	// names that differ in their number alone, so if this one ends in one, Await
+	// takes only such names for peers, with the numbers that the cluster begins
+	// with: whoever labels a pod like the service's own gets it published beside
+	// them. Default: whoever the service publishes.
+	Name string
 	// PortName is the name of the port for peers in the service; default "peer".
 	PortName string
 	// DNS asks the name servers; default net.DefaultResolver.

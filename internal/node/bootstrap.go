@@ -205,7 +205,7 @@ func discover(ctx context.Context, o *Options, progress func(discovery.Progress)
 		return o.InitialPeers, nil
 	}
 	resolver, err := discovery.New(discovery.Options{
-		Service: o.DiscoveryService, RetryMin: 100 * time.Millisecond, RetryMax: time.Second, Progress: progress,
+		Service: o.DiscoveryService, Name: o.Name, RetryMin: 100 * time.Millisecond, RetryMax: time.Second, Progress: progress,
 	})
 	if err != nil {
 		return nil, err

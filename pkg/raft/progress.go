@@ -53,9 +53,10 @@ type progress struct {
 	// diskFull is what it last said of its disk: no entry is sent until it says
 	// otherwise.
 	diskFull bool
-	// progressed is set when match grows and cleared by each look for losses: sent
-	// entries without progress in between are taken for lost. lookTicks counts ticks
-	// since the last look.
+	// progressed is set when match grows, and when the first entries are sent after
+	// all were acknowledged. Each look for losses clears it: entries that are under way
+	// without progress in between are taken for lost. lookTicks counts ticks since the
+	// last look.
 	progressed bool
 	lookTicks  int
 }
@@ -116,6 +117,7 @@ func (p *progress) sent(last Index, bytes int) {
 			return
 		}
 		p.next = last + 1
+		p.progressed = p.progressed || len(p.inflight) == 0
 		p.inflight = append(p.inflight, inflightAppend{last, bytes})
 		p.inflightBytes += bytes
 	}

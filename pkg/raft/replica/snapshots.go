@@ -14,9 +14,12 @@ type snapshots struct {
 	// index and sizeBytes are those of the last snapshot.
 	index     raft.Index
 	sizeBytes int64
-	// entries and bytes were applied since.
-	entries int
-	bytes   int64
+	// entries and bytes were applied since, or since the one that is being written;
+	// orderedEntries and orderedBytes before that one.
+	entries        int
+	bytes          int64
+	orderedEntries int
+	orderedBytes   int64
 	// busy from the order of a view to the storage's word.
 	busy   bool
 	viewed *Viewed
@@ -55,6 +58,7 @@ func (s *snapshots) applied(entries []raft.Entry) {
 // restored forgets a view that a received snapshot has overtaken.
 func (s *snapshots) restored(index raft.Index) {
 	s.index, s.entries, s.bytes = index, 0, 0
+	s.orderedEntries, s.orderedBytes = 0, 0
 }
 
 // due tells whether somebody wants a snapshot, or the log has grown enough to be
@@ -96,7 +100,9 @@ func (l *Loop) planSnapshot() {
 	}
 	l.effects.SaveSnapshot = &SaveSnapshot{Meta: l.core.SnapshotMeta(s.viewed.Index), Write: s.viewed.Write}
 	s.viewed = nil
-	// What is applied from here on counts towards the next one.
+	// What is applied from here on counts towards the next one, and all of it should
+	// this one fail.
+	s.orderedEntries, s.orderedBytes = s.entries, s.bytes
 	s.entries, s.bytes = 0, 0
 }
 
@@ -106,7 +112,8 @@ func (l *Loop) snapshotSaved(e SnapshotSaved) {
 	s.busy = false
 	if e.Err != nil {
 		s.pauseTicks = retrySnapshotTicks
-		s.entries = l.options.SnapshotEntries
+		s.entries += s.orderedEntries
+		s.bytes += s.orderedBytes
 		l.failSnapshots(e.Err)
 		return
 	}

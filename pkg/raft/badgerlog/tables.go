@@ -69,6 +69,9 @@ func verifyTable(f io.ReaderAt, size int64) error {
 	if !fits(checksum, encoded) {
 		return damaged("the index has a wrong checksum")
 	}
+	if len(encoded) == 0 { // which has a checksum too
+		return damaged("there is no index")
+	}
 	index := fb.GetRootAsTableIndex(encoded, 0)
 	var block fb.BlockOffset
 	for n := range index.OffsetsLength() {

@@ -50,7 +50,7 @@ func NewLoop(o LoopOptions) (*Loop, error) {
 		maxCommandBytes: maxCommandBytes,
 		core:            core,
 		proposals:       newProposals(&o),
-		readers:         readers{byID: map[raft.RequestID]*reader{}},
+		readers:         newReaders(&o),
 		orders:          orders{byID: map[raft.RequestID]*order{}},
 		snapshots:       snapshots{index: o.State.Snapshot.Index},
 		applied:         o.State.Snapshot.Index,

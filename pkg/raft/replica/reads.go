@@ -18,6 +18,8 @@ type readers struct {
 	groups []readGroup
 	// waiting know their index and wait for it to be applied, by index.
 	waiting []readGroup
+	// retryTicks is when a barrier is asked for again.
+	retryTicks int
 }
 
 type reader struct {
@@ -34,9 +36,14 @@ type readGroup struct {
 	index raft.Index
 }
 
-// retryTicks is when an unanswered barrier is asked for again: a reply may be
+// minRetryTicks is when an unanswered barrier is asked for again, unless the least
+// election timeout, within which every answer should come, is longer: a reply may be
 // lost. Reads may be repeated at will.
-const retryTicks = 15
+const minRetryTicks = 15
+
+func newReaders(o *LoopOptions) readers {
+	return readers{byID: map[raft.RequestID]*reader{}, retryTicks: max(o.Core.ElectionTicksMin, minRetryTicks)}
+}
 
 // askRead takes a caller.
 func (l *Loop) askRead(e ReadAsked) {
@@ -71,7 +78,7 @@ func (l *Loop) tickReads() {
 	for i := range r.groups {
 		r.groups[i].ticks++
 	}
-	for len(r.groups) > 0 && r.groups[0].ticks > retryTicks {
+	for len(r.groups) > 0 && r.groups[0].ticks > r.retryTicks {
 		r.queued = append(r.queued, r.groups[0].readers...)
 		r.groups = r.groups[1:]
 	}

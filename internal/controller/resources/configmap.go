@@ -85,14 +85,19 @@ func nodeConfigFile(in Input) string {
 	return string(file)
 }
 
-// drainMillis is how long a node goes on serving while endpoints drain.
-const drainMillis = 5000
+const (
+	// drainSeconds is how long a node goes on serving while endpoints drain.
+	drainSeconds = 5
+	// stopSeconds is what else a stop may take: two seconds to hand over the
+	// leadership, five for requests under way to end, one to close the log.
+	stopSeconds = 8
+)
 
-// drainPeriod is how long a node that was told to stop goes on serving: at most
-// a third of the time that it has, so that handing over and closing fit too.
+// drainPeriod is how long a node that was told to stop goes on serving, as far as
+// the time that it has leaves room for the rest of the stop.
 func drainPeriod(in Input) string {
-	third := in.Cluster.Spec.Pod.TerminationGracePeriodSeconds * 1000 / 3
-	return millis(int32(min(drainMillis, third)))
+	left := in.Cluster.Spec.Pod.TerminationGracePeriodSeconds - stopSeconds
+	return millis(int32(max(0, min(drainSeconds, left))) * 1000)
 }
 
 func millis(n int32) string { return fmt.Sprintf("%dms", n) }

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -76,8 +77,8 @@ func nodeContainer(in Input) corev1.Container {
 			{Name: "ops", ContainerPort: PortOps, Protocol: corev1.ProtocolTCP},
 		},
 		Resources: corev1.ResourceRequirements{
-			Requests: in.Cluster.Spec.Pod.Resources.Requests,
-			Limits:   in.Cluster.Spec.Pod.Resources.Limits,
+			Requests: keptAmounts(in.Cluster.Spec.Pod.Resources.Requests),
+			Limits:   keptAmounts(in.Cluster.Spec.Pod.Resources.Limits),
 		},
 		// A long log may be replayed before the first answer: five minutes.
 		StartupProbe: probe("/livez", 1, 5, 300),
@@ -95,6 +96,21 @@ func nodeContainer(in Input) corev1.Container {
 			{Name: "config", MountPath: configDir, ReadOnly: true},
 		},
 	}
+}
+
+// keptAmounts are amounts as the API server keeps them: in whole thousandths,
+// rounded up. Asking for anything finer would never be seen fulfilled.
+func keptAmounts(asked corev1.ResourceList) corev1.ResourceList {
+	if asked == nil {
+		return nil
+	}
+	kept := make(corev1.ResourceList, len(asked))
+	for name, amount := range asked {
+		amount = amount.DeepCopy()
+		amount.RoundUp(resource.Milli)
+		kept[name] = amount
+	}
+	return kept
 }
 
 func probe(path string, periodSeconds, timeoutSeconds, failures int32) *corev1.Probe {

@@ -5,6 +5,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
 )
@@ -82,6 +86,49 @@ func TestSpreadConstraintsKeepAnEmptyListEmpty(t *testing.T) {
 	in.Cluster.Spec.Pod.TopologySpreadConstraints = in.Cluster.Spec.Pod.TopologySpreadConstraints[:0]
 	if got := StatefulSet(in).Spec.Template.Spec.TopologySpreadConstraints; len(got) != 0 {
 		t.Errorf("got %d constraints, want none", len(got))
+	}
+}
+
+// Another amount than the one that the API server keeps would be applied again in
+// every pass.
+func TestAmountsAreThoseThatTheAPIServerKeeps(t *testing.T) {
+	for given, kept := range map[string]string{"100u": "1m", "1500u": "2m", "1n": "1m", "1m": "1m", "0.5": "500m", "1Gi": "1Gi", "1000000001n": "1001m"} {
+		in := plain()
+		amount := resource.MustParse(given)
+		in.Cluster.Spec.Storage.Size = amount
+		in.Cluster.Spec.Pod.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: amount}
+		in.Cluster.Spec.Pod.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: amount}
+		spec := StatefulSet(in).Spec
+		container := spec.Template.Spec.Containers[0].Resources
+		for where, got := range map[string]resource.Quantity{
+			"request": container.Requests[corev1.ResourceCPU],
+			"limit":   container.Limits[corev1.ResourceCPU],
+			"volume":  spec.VolumeClaimTemplates[0].Spec.Resources.Requests[corev1.ResourceStorage],
+		} {
+			if got.String() != kept {
+				t.Errorf("%s: the %s is %s, want %s", given, where, got.String(), kept)
+			}
+		}
+		if left := in.Cluster.Spec.Pod.Resources.Limits[corev1.ResourceCPU]; left.Cmp(resource.MustParse(given)) != 0 {
+			t.Errorf("%s: the resource itself says %s now", given, left.String())
+		}
+	}
+}
+
+// handOver and serve are the node's own limits on the two parts of a stop that
+// the drain period isn't: see internal/node.
+func TestStopFitsIntoTheTimeThatAPodHas(t *testing.T) {
+	const handOver, serve, closing = 2 * time.Second, 5 * time.Second, time.Second
+	for seconds := int64(10); seconds <= 600; seconds++ {
+		in := plain()
+		in.Cluster.Spec.Pod.TerminationGracePeriodSeconds = seconds
+		drain, err := time.ParseDuration(drainPeriod(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if total := handOver + drain + serve + closing; total > time.Duration(seconds)*time.Second || drain < 2*time.Second {
+			t.Errorf("of %d s a drain of %v makes %v", seconds, drain, total)
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ func claimTemplate(in Input) corev1.PersistentVolumeClaim {
 			StorageClassName: storage.StorageClassName,
 			VolumeMode:       ptr.To(corev1.PersistentVolumeFilesystem),
 			Resources: corev1.VolumeResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceStorage: storage.Size},
+				Requests: keptAmounts(corev1.ResourceList{corev1.ResourceStorage: storage.Size}),
 			},
 		},
 	}

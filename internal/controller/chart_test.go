@@ -106,10 +106,26 @@ func TestChartPassesLint(t *testing.T) {
 	mustHelm(t, "lint", "--strict", chartDir)
 }
 
+// A number in a file of values comes as one with a fraction.
+func TestChartTakesATagOfDigitsFromAFile(t *testing.T) {
+	for tag, want := range map[string]string{"20240101": "conclave:20240101", "0": "conclave:0", `"007"`: "conclave:007", `""`: "conclave:0.1.0", "null": "conclave:0.1.0"} {
+		values := filepath.Join(t.TempDir(), "values.yaml")
+		if err := os.WriteFile(values, []byte("image:\n  tag: "+tag+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rendered := mustHelm(t, "template", "rel", chartDir, "--values", values)
+		if got := documents[appsv1.Deployment](t, rendered, "Deployment")[0].Spec.Template.Spec.Containers[0].Image; got != want {
+			t.Errorf("tag: %s becomes image %s, want %s", tag, got, want)
+		}
+	}
+}
+
 func TestChartRefusesValuesThatItDoesNotKnow(t *testing.T) {
 	for _, value := range []string{
 		"bogus=1", "image.name=x", "crd.install=true", "replicaCount=many", "image.pullPolicy=Sometimes",
 		"image.digest=abc", "watchNamespaces={Not_A_Namespace}", "concurrency=0", "metrics.port=8081", "log.level=loud",
+		`podLabels.app\.kubernetes\.io/name=x`, `podLabels.helm\.sh/chart=x`, `podAnnotations.kubectl\.kubernetes\.io/default-container=x`,
+		"image.tag=-1",
 	} {
 		if output, err := helm(t, "template", "rel", chartDir, "--set", value); err == nil || !strings.Contains(output, "schema") {
 			t.Errorf("--set %s: got %v\n%.300s", value, err, output)

@@ -37,6 +37,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag | toString) -}}
+{{- /* A number from a file of values has a fraction; toString would write 2e+07. */ -}}
+{{- $tag := .Values.image.tag -}}
+{{- if or (kindIs "float64" $tag) (kindIs "int64" $tag) -}}
+{{- $tag = $tag | int64 | toString -}}
+{{- end -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion $tag) -}}
 {{- end -}}
 {{- end -}}

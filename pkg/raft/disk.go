@@ -15,10 +15,10 @@ const (
 	// SpaceLow: a leader refuses proposals that add bytes. Those that free some,
 	// and changes of the membership, go on.
 	SpaceLow Space = 1
-	// SpaceFull: no entry is written, only term and vote, a truncation, or the
-	// mark that installs a snapshot whose file is there already. A follower refuses
-	// entries, and its leader sends none until it has room again. A leader refuses
-	// all proposals and hands over.
+	// SpaceFull: no entry is written but those that open a term (see openings), only
+	// term and vote, a truncation, or the mark that installs a snapshot whose file
+	// is there already. A follower refuses other entries, and its leader sends none
+	// until it has room again. A leader refuses all proposals and hands over.
 	SpaceFull Space = 2
 )
 
@@ -66,9 +66,49 @@ func (r *Raft) quorumWithRoom(self bool) bool {
 	}) == outcomeWon
 }
 
+// openings returns those of the entries, from the first on, that a full disk takes
+// as well: the no-ops that open leaders' terms. Without its own on a majority of disks
+// a new leader can serve no read (section 8), so reads would end with the first
+// election on full disks. A no-op carries nothing and takes about as much room as the
+// term and the vote that were written for the same election; a term has one at most.
+func openings(entries []Entry) []Entry {
+	n := 0
+	for n < len(entries) && entries[n].Kind == EntryNoOp && len(entries[n].Data) == 0 {
+		n++
+	}
+	return entries[:n:n]
+}
+
+// roomFor returns those of the entries, from the first on, that the disk has room for.
+func (r *Raft) roomFor(entries []Entry) []Entry {
+	if r.space == SpaceFull {
+		return openings(entries)
+	}
+	return entries
+}
+
 // unwritable tells whether the log ends with entries that a full disk keeps out.
 func (r *Raft) unwritable() bool {
-	return r.space == SpaceFull && r.log.written < r.log.last
+	unwritten := r.log.unwritten()
+	return len(r.roomFor(unwritten)) < len(unwritten)
+}
+
+// takes returns those of a leader's entries, from the first on, that this member takes:
+// nothing goes behind what a full disk keeps out.
+func (r *Raft) takes(entries []Entry) []Entry {
+	if r.unwritable() {
+		return nil
+	}
+	return r.roomFor(entries)
+}
+
+// wants tells whether there is something to send to a follower: a probe, or entries
+// for which it may have room.
+func (r *Raft) wants(p *progress) bool {
+	if p.next > r.log.last {
+		return p.state == stateProbe
+	}
+	return !p.diskFull || r.log.opensTerm(p.next)
 }
 
 // vouchesFor returns the index up to which a message says that its sender's log is
@@ -122,9 +162,11 @@ func (h *handOver) tick() {
 // handOverIfUnfit makes a leader whose disk is full or stalled hand over, if there
 // is someone fitter and a majority could commit without this disk. Otherwise nothing
 // would be won, and reads lost: a new leader serves them only once it has committed.
+// For that it needs a majority with the whole log, and the other disks may fill up
+// unseen: so a leader with a full one first commits what it has.
 // It doesn't try again for a while: leadership must not go round and round.
 func (r *Raft) handOverIfUnfit() {
-	full := r.space == SpaceFull && r.handOver.fullPause == 0
+	full := r.space == SpaceFull && r.handOver.fullPause == 0 && r.log.committed == r.log.last
 	stalled := r.stalled() && r.handOver.stallPause == 0
 	if r.transfer != nil || !full && !stalled {
 		return

@@ -89,6 +89,12 @@ func (l *raftLog) run(i Index) int {
 	return n
 }
 
+// opensTerm tells whether an entry after base is the first of its term.
+func (l *raftLog) opensTerm(i Index) bool { return i > l.base && l.terms[l.run(i)].First == i }
+
+// unwritten returns the entries that were put into no Write yet.
+func (l *raftLog) unwritten() []Entry { return l.tail[l.written+1-l.tailFirst:] }
+
 func (l *raftLog) lastTerm() Term {
 	t, _ := l.term(l.last)
 	return t

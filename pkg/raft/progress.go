@@ -51,7 +51,7 @@ type progress struct {
 	// contactTicks counts ticks since its last message.
 	contactTicks int
 	// diskFull is what it last said of its disk: no entry is sent until it says
-	// otherwise.
+	// otherwise, save those that open a term.
 	diskFull bool
 	// progressed is set when match grows, and when the first entries are sent after
 	// all were acknowledged. Each look for losses clears it: entries that are under way
@@ -125,12 +125,10 @@ func (p *progress) sent(last Index, bytes int) {
 
 // paused tells whether nothing may be sent now.
 func (p *progress) paused(c *Config) bool {
-	switch {
-	case p.diskFull:
-		return true
-	case p.state == stateProbe:
+	switch p.state {
+	case stateProbe:
 		return p.waiting
-	case p.state == stateReplicate:
+	case stateReplicate:
 		return len(p.inflight) >= c.MaxInflightAppends || p.inflightBytes >= c.MaxInflightBytes
 	default:
 		return true

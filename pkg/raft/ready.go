@@ -114,7 +114,7 @@ func (r *Raft) writeDue() bool {
 	if o.install != nil || r.log.truncateFrom != 0 || r.hardStateChanged() {
 		return true
 	}
-	if r.unwritable() {
+	if r.unwritable() && len(r.roomFor(r.log.unwritten())) == 0 {
 		return slices.ContainsFunc(o.messagesAfter, func(m Message) bool { return m.vouchesFor() <= r.log.written })
 	}
 	return len(o.messagesAfter) > 0 || r.log.written < r.log.last
@@ -141,9 +141,10 @@ func (r *Raft) nextWrite() *Write {
 	}
 	r.out.install = nil
 	r.log.truncateFrom = 0
-	if w.Snapshot == nil && r.log.written < r.log.last && r.space != SpaceFull {
+	if w.Snapshot == nil && r.log.written < r.log.last {
 		// Entries that were not written yet are in memory: no error possible.
-		w.Entries, _ = r.log.slice(r.log.written+1, r.log.last+1, r.config.MaxWriteBytes)
+		entries, _ := r.log.slice(r.log.written+1, r.log.last+1, r.config.MaxWriteBytes)
+		w.Entries = r.roomFor(entries)
 		r.log.written += Index(len(w.Entries))
 	}
 	switch {

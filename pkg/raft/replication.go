@@ -126,7 +126,7 @@ func (r *Raft) broadcastAppend() {
 
 // sendAppends sends a follower what it lacks, as far as its limits allow.
 func (r *Raft) sendAppends(p *progress) {
-	for !p.paused(&r.config) && (p.next <= r.log.last || p.state == stateProbe) {
+	for !p.paused(&r.config) && r.wants(p) {
 		if !r.sendAppend(p) {
 			return
 		}
@@ -150,6 +150,11 @@ func (r *Raft) sendAppend(p *progress) bool {
 	if err != nil {
 		r.fail(err)
 		return false
+	}
+	if p.diskFull && len(entries) > 0 {
+		if entries = openings(entries); len(entries) == 0 {
+			return false
+		}
 	}
 	bytes, last := 0, prev
 	for i := range entries {
@@ -209,23 +214,27 @@ func (r *Raft) handleAppendEntries(m *Message) {
 		})
 		return
 	}
+	last := m.LogIndex + Index(len(m.Entries))
 	for i := range m.Entries {
 		e := &m.Entries[i]
 		if t, ok := r.log.term(e.Index); ok && t == e.Term {
 			continue
 		}
-		if r.space == SpaceFull {
-			r.commitTo(min(m.Commit, e.Index-1))
+		taken := r.takes(m.Entries[i:])
+		if len(taken) < len(m.Entries)-i {
+			last = e.Index - 1 + Index(len(taken))
 			r.refuseEntries(m)
+		}
+		if len(taken) == 0 {
+			r.commitTo(min(m.Commit, last))
 			return
 		}
 		if e.Index <= r.log.last {
 			r.truncateLog(e.Index)
 		}
-		r.appendToLog(m.Entries[i:]...)
+		r.appendToLog(taken...)
 		break
 	}
-	last := m.LogIndex + Index(len(m.Entries))
 	// Not beyond what this message has verified: a longer tail may still be
 	// another leader's.
 	r.commitTo(min(m.Commit, last))
@@ -314,9 +323,11 @@ func (r *Raft) stepFromFollower(m *Message) {
 	case m.Kind == KindHeartbeatReply:
 		r.handleHeartbeatReply(p, m)
 	case m.Reject && m.Reason == ReasonDiskFull:
-		// The logs agree where the refused entries would have followed.
+		// The logs agree where the refused entries would have followed. Nothing is
+		// sent before the next heartbeat is answered.
 		p.diskFull = true
 		p.probe()
+		p.waiting = true
 		p.next = max(p.next, min(m.LogIndex, r.log.last)+1)
 	case m.Reject:
 		r.handleRejectedAppend(p, m)

@@ -107,9 +107,10 @@ func (r *Raft) endTransfer(done bool) {
 }
 
 // handleTimeoutNow stands for election because the leader of this very term
-// asked for it; a late request of an earlier one was answered before.
+// asked for it; a late request of an earlier one was answered before. A leader may
+// ask a member whose disk has filled up since it last told of it; nothing would be won.
 func (r *Raft) handleTimeoutNow(m *Message) {
-	if r.role == Follower && r.leader == m.From && r.mayCampaign() {
+	if r.role == Follower && r.leader == m.From && r.mayCampaign() && r.space != SpaceFull {
 		r.startElection(true)
 	}
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/conclave-dev/conclave/pkg/config"
@@ -34,8 +35,11 @@ func (n *node) finish(w *raft.Write) {
 	}
 }
 
-// blocked tells whether a write waits for room on the disk.
-func (n *node) blocked(w *raft.Write) bool { return n.space == raft.SpaceFull && len(w.Entries) > 0 }
+// blocked tells whether a write waits for room on the disk. The no-ops that open terms
+// find some.
+func (n *node) blocked(w *raft.Write) bool {
+	return n.space == raft.SpaceFull && slices.ContainsFunc(w.Entries, func(e raft.Entry) bool { return e.Kind != raft.EntryNoOp })
+}
 
 // persist makes a write durable.
 func (n *node) persist(w *raft.Write) {

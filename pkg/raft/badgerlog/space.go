@@ -14,7 +14,8 @@ const (
 	// spaceReserveBytes is what Badger may still write after the last write that
 	// was let through: it flushes up to three tables in memory, and merges those
 	// of the first level into new files before it removes the old ones. It dies
-	// when the disk is full in the middle of that, so it must never be.
+	// when the disk is full in the middle of that, so it must never be. Term, vote and
+	// no-op of an election, some hundred bytes, come out of it as well.
 	spaceReserveBytes = 8 * memTableBytes
 	// spaceMarginBytes is what lies between the two marks, beside a snapshot.
 	spaceMarginBytes = 128 << 20

@@ -178,7 +178,7 @@ func (w *world) act(n *member) {
 	w.wire = append(w.wire, effects.Send...)
 	w.wire = append(w.wire, effects.Stream...)
 	if effects.Write != nil {
-		if n.space == raft.SpaceFull && len(effects.Write.Entries) > 0 {
+		if n.space == raft.SpaceFull && needsRoom(effects.Write) {
 			w.t.Fatalf("%s writes %d entries to a full disk", n.id, len(effects.Write.Entries))
 		}
 		n.write = effects.Write

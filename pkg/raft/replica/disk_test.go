@@ -3,6 +3,7 @@ package replica_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -29,8 +30,14 @@ func (g *gauged) set(space raft.Space) {
 	g.space.Store(uint32(space))
 }
 
+// needsRoom tells whether a Write holds what a full disk doesn't take: any entry but
+// the no-ops that open terms.
+func needsRoom(w *raft.Write) bool {
+	return slices.ContainsFunc(w.Entries, func(e raft.Entry) bool { return e.Kind != raft.EntryNoOp })
+}
+
 // startGauged starts a cluster whose disks have gauges. On a full one no entry may
-// be saved but those of the Write that finds it full.
+// be saved but those of the Write that finds it full, and those that open a term.
 func startGauged(t *testing.T, size int) (*running, []*gauged) {
 	t.Helper()
 	var gauges []*gauged
@@ -41,7 +48,7 @@ func startGauged(t *testing.T, size int) (*running, []*gauged) {
 	})
 	for i, g := range gauges {
 		c.disks[i].SetFaults(rafttest.StorageFaults{BeforeSave: func(w *raft.Write) error {
-			if len(w.Entries) > 0 && g.Space() == raft.SpaceFull && g.late.Add(1) > 1 {
+			if needsRoom(w) && g.Space() == raft.SpaceFull && g.late.Add(1) > 1 {
 				t.Errorf("%d more entries are saved on the full disk of replica %d", len(w.Entries), i)
 			}
 			return nil
@@ -153,6 +160,35 @@ func TestALeaderWithAFullDiskHandsOver(t *testing.T) {
 		gauges[was].set(raft.SpacePlenty)
 		if _, err := c.replicas[was].ReadBarrier(t.Context()); err != nil {
 			t.Errorf("ReadBarrier at the old leader when it has room again: %v", err)
+		}
+		c.close()
+	})
+}
+
+func TestReadsGoOnWhenALeaderIsElectedOnFullDisks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, gauges := startGauged(t, 3)
+		was := c.leader()
+		if _, _, err := c.replicas[was].Propose(t.Context(), []byte("before")); err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range gauges {
+			g.set(raft.SpaceFull)
+		}
+		time.Sleep(soon)
+		c.network.setLose(func(m *raft.Message) bool { return m.From == raft.MemberID(was+1) || m.To == raft.MemberID(was+1) })
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		for i, r := range c.replicas {
+			if i == was {
+				continue
+			}
+			if _, err := r.ReadBarrier(ctx); err != nil {
+				t.Errorf("ReadBarrier at replica %d: %v", i, err)
+			}
+			if _, _, err := r.Propose(ctx, []byte("x")); !errors.Is(err, replica.ErrDiskFull) {
+				t.Errorf("Propose at replica %d: %v, want %v", i, err, replica.ErrDiskFull)
+			}
 		}
 		c.close()
 	})

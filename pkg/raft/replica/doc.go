@@ -18,8 +18,8 @@
 // acknowledged anywhere before the barrier was asked for. Queues are bounded, and
 // what does not fit is refused at once. On a disk that runs out of room (SpaceGauge)
 // first commands that add bytes are refused and then all, with ErrDiskFull, and no
-// entry is written any more, while reads go on; it ends by itself when there is room
-// again. After the first error of the storage the replica stops and never writes
+// entry is written any more but those that open a leader's term, while reads go on;
+// it ends by itself when there is room again. After the first error of the storage the replica stops and never writes
 // again.
 //
 // What it never does: it never lets a slow disk, peer or state machine block the

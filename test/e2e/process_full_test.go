@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/conclave-dev/conclave/test/e2e/history"
 )
@@ -57,7 +60,7 @@ func (k *tank) fill() bool {
 		return true
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
-		k.t.Fatalf("take room: %v", err)
+		k.t.Errorf("take room: %v", err)
 	}
 	return false
 }
@@ -187,6 +190,7 @@ func (f *filling) allAreFull() {
 	for _, n := range c.nodes {
 		f.tanks[n].brim()
 	}
+	f.tell("then %s", f.standing())
 	time.Sleep(manyElections) // Whatever writes behind the members' backs has its chance.
 	f.read()
 	for _, n := range c.nodes {
@@ -197,7 +201,8 @@ func (f *filling) allAreFull() {
 	}
 }
 
-// fillUntil fills all disks by steps until each member refuses something.
+// fillUntil fills all disks by steps until each member refuses something. They fill
+// up at the same time: the leader's is found full, and its successor's just after it.
 func (f *filling) fillUntil(what string, refused func(*node) bool) (steps int) {
 	f.t.Helper()
 	for ; ; steps++ {
@@ -208,10 +213,17 @@ func (f *filling) fillUntil(what string, refused func(*node) bool) (steps int) {
 		if all {
 			return steps
 		}
+		var step errgroup.Group
 		for _, n := range f.cluster.nodes {
-			if !f.tanks[n].fill() {
-				f.t.Fatalf("the disks are full before %s", what)
-			}
+			step.Go(func() error {
+				if !f.tanks[n].fill() {
+					return fmt.Errorf("the disk of node %s is full before %s", n.name, what)
+				}
+				return nil
+			})
+		}
+		if err := step.Wait(); err != nil {
+			f.t.Fatal(err)
 		}
 		time.Sleep(fillPause)
 	}
@@ -249,8 +261,22 @@ func (f *filling) read() {
 		f.lives(n)
 	}
 	if 2*served <= len(f.cluster.nodes) {
-		f.t.Errorf("linear reads were served by %d members of %d, whose disks are full", served, len(f.cluster.nodes))
+		f.t.Errorf("linear reads were served by %d members of %d, whose disks are full; %s", served, len(f.cluster.nodes), f.standing())
 	}
+}
+
+// standing tells whom each member follows.
+func (f *filling) standing() string {
+	var all []string
+	for _, n := range f.cluster.nodes {
+		view, err := f.cluster.view(n)
+		if err != nil {
+			all = append(all, err.Error())
+			continue
+		}
+		all = append(all, fmt.Sprintf("%s follows %q in term %d", n.name, view.Leader, view.Term))
+	}
+	return strings.Join(all, ", ")
 }
 
 // lives expects a member with a full disk to run, and to serve what it has.

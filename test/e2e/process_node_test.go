@@ -198,7 +198,7 @@ func (n *node) awaitReady() {
 }
 
 // logLinesShown is how much of each node's log a failing test shows.
-const logLinesShown = 8
+const logLinesShown = 40
 
 // logTail returns the end of the node's log.
 func (n *node) logTail() string {

@@ -289,6 +289,8 @@ func (r *Replica) publish() {
 	if leader != raft.NoMember && leader != r.followed {
 		r.followed = leader
 		r.changes.Add(1)
+		_, term := r.loop.core.Leader()
+		r.options.Logger.Info("a leader is known", "leader", leader.String(), "term", uint64(term))
 	}
 	load := r.loop.Load()
 	r.load.proposals.Store(int64(load.Proposals))

@@ -172,6 +172,8 @@ func TestReadsGoOnWhenALeaderIsElectedOnFullDisks(t *testing.T) {
 		if _, _, err := c.replicas[was].Propose(t.Context(), []byte("before")); err != nil {
 			t.Fatal(err)
 		}
+		// A follower whose disk has no room for what its leader has can't take what the next leader begins with.
+		time.Sleep(soon)
 		for _, g := range gauges {
 			g.set(raft.SpaceFull)
 		}

@@ -1,5 +1,7 @@
 package raft
 
+import "slices"
+
 // resetElectionTimer starts a new period of a random length (section 5.2).
 func (r *Raft) resetElectionTimer() {
 	r.electionTicks = 0
@@ -7,16 +9,22 @@ func (r *Raft) resetElectionTimer() {
 	r.timeoutTicks = lo + r.config.Random.IntN(hi-lo+1)
 }
 
-// mayCampaign tells whether the member may stand for election: it must vote in
-// the active configuration, or in a former one that may still count because what
-// came after it is not known to be committed. A leader that appended its own
-// removal and lost its office may hold the only complete log (thesis, 4.2.2).
-// One that has lost what it acknowledged, or whose disk hangs or keeps out the end
-// of its log, may not: it could not vouch for its log.
+// mayCampaign tells whether the member may stand for election: it must have a
+// vote, or be the learner that is needed to end an election. One that has lost what
+// it acknowledged, or whose disk hangs or keeps out the end of its log, may not: it
+// could not vouch for its log.
 func (r *Raft) mayCampaign() bool {
 	if r.faulty || r.stalled() || r.unwritable() {
 		return false
 	}
+	return r.hasVote() || r.outranks && slices.Contains(r.membership().Learners, r.id)
+}
+
+// hasVote tells whether the member votes in the active configuration, or in a
+// former one that may still count because what came after it is not known to be
+// committed. A leader that appended its own removal and lost its office may hold
+// the only complete log (thesis, 4.2.2).
+func (r *Raft) hasVote() bool {
 	for n := len(r.memberships) - 1; n >= 0; n-- {
 		if r.memberships[n].Membership.IsVoter(r.id) {
 			return true
@@ -26,6 +34,21 @@ func (r *Raft) mayCampaign() bool {
 		}
 	}
 	return false
+}
+
+// judgeLog tells whether a candidate's log is up to date (section 5.4.1). A member
+// that refuses its vote for this remembers it (outranks): a candidate whose
+// configuration makes a voter of it may have no majority without it. If it is a
+// learner by its own log, and no other voter has that log any more, there would be
+// no leader ever again. So it stands itself. Its election is as safe as another's,
+// for it takes a majority without it; it leads until an entry of its term is
+// committed, and then makes way like a leader that was removed.
+func (r *Raft) judgeLog(m *Message) Reason {
+	if r.upToDate(LogPosition{Index: m.LogIndex, Term: m.LogTerm}) {
+		return ReasonNone
+	}
+	r.outranks = true
+	return ReasonLogBehind
 }
 
 // leaderAlive tells whether a leader was heard within the minimum election
@@ -96,8 +119,8 @@ func (r *Raft) handlePreVote(m *Message) {
 		// The vote of the current term may be taken, and a real request would
 		// ask about a later term anyway.
 		reason = ReasonOldTerm
-	case !r.upToDate(LogPosition{Index: m.LogIndex, Term: m.LogTerm}):
-		reason = ReasonLogBehind
+	default:
+		reason = r.judgeLog(m)
 	}
 	reply := Message{Kind: KindPreVoteReply, To: m.From, Term: m.Term}
 	if reason != ReasonNone {
@@ -116,8 +139,8 @@ func (r *Raft) handleRequestVote(m *Message) {
 		reason = ReasonVoted
 	case r.vote == NoMember && r.leader != NoMember:
 		reason = ReasonLeaderAlive
-	case !r.upToDate(LogPosition{Index: m.LogIndex, Term: m.LogTerm}):
-		reason = ReasonLogBehind
+	default:
+		reason = r.judgeLog(m)
 	}
 	if reason == ReasonNone {
 		r.vote = m.From
@@ -194,6 +217,7 @@ func (r *Raft) becomeLeader() {
 	r.leader = r.id
 	r.heartbeatTicks = 0
 	r.ballots = nil
+	r.outranks = false
 	r.reads = reads{round: r.reads.round}
 	r.followers = nil
 	r.trackMembers()

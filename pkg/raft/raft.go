@@ -53,6 +53,9 @@ type Raft struct {
 	timeoutTicks   int
 	heartbeatTicks int
 
+	// outranks tells that a candidate asked in vain for this member's vote, for a log
+	// behind its own, since it last heard a leader. See judgeLog.
+	outranks bool
 	// ballots holds the answers to a candidate, in the order of members.
 	ballots []ballot
 	// followers holds a leader's view of all members, itself included, in the
@@ -245,7 +248,7 @@ func (r *Raft) stepFromLeader(m *Message) {
 		assert(r.leader == NoMember || r.leader == m.From, "term %d led by %s and by %s", r.term, r.leader, m.From)
 		r.becomeFollower(m.Term, m.From)
 	}
-	r.electionTicks = 0
+	r.electionTicks, r.outranks = 0, false
 	switch m.Kind {
 	case KindAppendEntries:
 		r.handleAppendEntries(m)

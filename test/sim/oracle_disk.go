@@ -24,6 +24,9 @@ type shadow struct {
 	acted     raft.MembershipAt
 	actedLast raft.Index
 	actedTerm raft.Term
+	// outranks tells that the member refused its vote for a log behind its own, and
+	// has answered no leader since.
+	outranks bool
 	// logAsVoted tells that the log is still the one that the last vote saw.
 	logAsVoted bool
 	// former is what the disk held before it lost some of it, until it holds at

@@ -50,7 +50,8 @@ func (s *shadow) longest() raft.Index {
 }
 
 // standing judges a candidate: it must have a vote in some configuration that it
-// knows of.
+// knows of, or be a learner that refused its vote to another for a log behind its own
+// and has answered no leader since.
 func (o *oracle) standing(n *node, disk *shadow) {
 	for i := range disk.memberships {
 		if disk.memberships[i].Membership.IsVoter(n.id) {
@@ -58,7 +59,7 @@ func (o *oracle) standing(n *node, disk *shadow) {
 		}
 	}
 	told := n.loop.Membership()
-	if !told.Membership.IsVoter(n.id) {
+	if !told.Membership.IsVoter(n.id) && (!disk.outranks || !slices.Contains(told.Membership.Learners, n.id)) {
 		o.w.fail("%v stands for election, and has a vote in no configuration of its log", n)
 	}
 }

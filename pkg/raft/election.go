@@ -111,7 +111,7 @@ func (r *Raft) askForVotes(kind MessageKind, term Term, handedOver bool) {
 
 // handlePreVote answers whether this member would vote for the sender.
 func (r *Raft) handlePreVote(m *Message) {
-	reason := ReasonNone
+	var reason Reason
 	switch {
 	case r.leaderAlive():
 		reason = ReasonLeaderAlive
@@ -133,7 +133,7 @@ func (r *Raft) handlePreVote(m *Message) {
 // whose log is up to date (sections 5.2 and 5.4.1). The check of the log is
 // made for a repeated request too. The answer waits for the disk.
 func (r *Raft) handleRequestVote(m *Message) {
-	reason := ReasonNone
+	var reason Reason
 	switch {
 	case r.vote != NoMember && r.vote != m.From:
 		reason = ReasonVoted

@@ -13,7 +13,7 @@ PACKAGES := gcc libc6-dev curl buildah e2fsprogs xfsprogs btrfs-progs runc iprou
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build run image
 build: bin/node bin/operator bin/conclave ## build the three programs into bin/

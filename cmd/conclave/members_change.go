@@ -92,7 +92,7 @@ func (c *council) newMember(ctx context.Context, node string, args []string) (ad
 		return admin.NewMember{}, err
 	}
 	if status.State != admin.StateAwaitingAdd {
-		return admin.NewMember{}, &memberError{text: fmt.Sprintf("node %s at %s does not wait to be added: its state is %s", status.Name, node, status.State)}
+		return admin.NewMember{}, &memberError{text: fmt.Sprintf("node %s at %s does not wait to be added: its state is %s; if it is a learner already, `members promote` gives it a vote", status.Name, node, status.State)}
 	}
 	return admin.NewMember{MemberID: status.MemberID, Name: status.Name, Address: status.Address}, nil
 }

@@ -130,8 +130,9 @@ func (r *Raft) planPromote(m *Membership, id MemberID) (Membership, Reason) {
 }
 
 // judgeLearner tells why a learner must not vote yet: it would count in every
-// majority from the start, and one that lags behind would hold up commits. One that
-// has acknowledged nothing has yet to show that it can.
+// majority from the start, and one that lags behind would hold up commits (thesis,
+// 4.2.1, which catches up in rounds; here the lag itself is looked at, and recent
+// contact). One that has acknowledged nothing has yet to show that it can.
 func (r *Raft) judgeLearner(p *progress) Reason {
 	switch {
 	case p == nil || p.boot == 0 || p.contactTicks >= r.config.ElectionTicksMin:

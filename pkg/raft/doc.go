@@ -11,11 +11,12 @@
 //	raft.go         terms, roles and dispatch                5.1, 5.5, figures 2 and 4
 //	election.go     pre-vote, votes, becoming a leader       5.2, 5.4.1, 5.6, thesis 9.6
 //	forwarded.go    proposals that another member sends on   8
-//	replication.go  AppendEntries both ways, commit rule,    5.3, 5.4.2, figures 7 and 8,
-//	                InstallSnapshot                          7, figure 13
+//	replication.go  AppendEntries both ways, commit rule     5.3, 5.4.2, figures 7 and 8
+//	snapshot.go     InstallSnapshot both ways                7, figure 13
 //	read.go         linearizable reads without a log entry   8, thesis 6.4
 //	membership.go   configurations                           6
-//	change.go       their change, by joint consensus         6, figure 11, thesis 4
+//	change.go       their change, by joint consensus;        6, figure 11, thesis 4,
+//	                when a learner may vote                  thesis 4.2.1
 //	transfer.go     handing leadership over                  thesis 3.10
 //	fault.go        a storage that lost what it acknowledged
 //	disk.go         a disk that is full, or stalls
@@ -23,8 +24,11 @@
 //	log.go          the log: a tail in memory over the disk  figure 6
 //	progress.go     what a leader knows of each follower     figure 2
 //	state.go        what must outlive a crash                figure 2
+//	message.go      the messages                             figures 2 and 13
 //	clock.go        the leader's stamp on its entries
 //	ready.go        what is to be done, and the reports of what was
+//	types.go        the words: term, index, entry, reason
+//	config.go, status.go, assert.go: what goes in, what can be seen, what can't be
 //
 // # Contract
 //

@@ -17,7 +17,22 @@ func (r *Raft) mayCampaign() bool {
 	if r.faulty || r.stalled() || r.unwritable() {
 		return false
 	}
-	return r.hasVote() || r.outranks && slices.Contains(r.membership().Learners, r.id)
+	return r.hasVote() || r.mustStand()
+}
+
+// learnerPatience is how many election timeouts without a leader a learner leaves to
+// the voters.
+const learnerPatience = 3
+
+// mustStand tells whether the member is the learner that is needed to end an
+// election. A candidate whose configuration makes a voter of it may have no majority
+// without it, and got none for a log behind its own (outranks). If it is a learner by
+// its own log, and no voter has that log any more, there would be no leader ever
+// again. Its election is as safe as another's, for it takes a majority without it; it
+// leads until an entry of its term is committed, and then makes way like a leader that
+// was removed.
+func (r *Raft) mustStand() bool {
+	return r.outranks && r.vainTimeouts >= learnerPatience && slices.Contains(r.membership().Learners, r.id)
 }
 
 // hasVote tells whether the member votes in the active configuration, or in a
@@ -36,13 +51,7 @@ func (r *Raft) hasVote() bool {
 	return false
 }
 
-// judgeLog tells whether a candidate's log is up to date (section 5.4.1). A member
-// that refuses its vote for this remembers it (outranks): a candidate whose
-// configuration makes a voter of it may have no majority without it. If it is a
-// learner by its own log, and no other voter has that log any more, there would be
-// no leader ever again. So it stands itself. Its election is as safe as another's,
-// for it takes a majority without it; it leads until an entry of its term is
-// committed, and then makes way like a leader that was removed.
+// judgeLog tells whether a candidate's log is up to date (section 5.4.1).
 func (r *Raft) judgeLog(m *Message) Reason {
 	if r.upToDate(LogPosition{Index: m.LogIndex, Term: m.LogTerm}) {
 		return ReasonNone
@@ -217,7 +226,7 @@ func (r *Raft) becomeLeader() {
 	r.leader = r.id
 	r.heartbeatTicks = 0
 	r.ballots = nil
-	r.outranks = false
+	r.outranks, r.vainTimeouts = false, 0
 	r.reads = reads{round: r.reads.round}
 	r.followers = nil
 	r.trackMembers()

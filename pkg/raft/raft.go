@@ -54,8 +54,10 @@ type Raft struct {
 	heartbeatTicks int
 
 	// outranks tells that a candidate asked in vain for this member's vote, for a log
-	// behind its own, since it last heard a leader. See judgeLog.
-	outranks bool
+	// behind its own, since it last heard a leader, and vainTimeouts counts the election
+	// timeouts since then. See mustStand.
+	outranks     bool
+	vainTimeouts int
 	// ballots holds the answers to a candidate, in the order of members.
 	ballots []ballot
 	// followers holds a leader's view of all members, itself included, in the
@@ -125,6 +127,7 @@ func (r *Raft) Tick() {
 	r.electionTicks++
 	if r.electionTicks >= r.timeoutTicks {
 		r.resetElectionTimer()
+		r.vainTimeouts++
 		// One that can't stand for election must forget its leader all the same,
 		// or it would go on refusing its vote to others.
 		r.leader = NoMember
@@ -248,7 +251,7 @@ func (r *Raft) stepFromLeader(m *Message) {
 		assert(r.leader == NoMember || r.leader == m.From, "term %d led by %s and by %s", r.term, r.leader, m.From)
 		r.becomeFollower(m.Term, m.From)
 	}
-	r.electionTicks, r.outranks = 0, false
+	r.electionTicks, r.outranks, r.vainTimeouts = 0, false, 0
 	switch m.Kind {
 	case KindAppendEntries:
 		r.handleAppendEntries(m)

@@ -234,15 +234,16 @@ func (o *oracle) sent(n *node, disk *shadow, m *raft.Message) {
 		o.handingOver(n, disk, m)
 	case raft.KindPreVote:
 		o.standing(n, disk)
+		disk.stands = m.Term
 	case raft.KindPreVoteReply:
 		disk.outranks = disk.outranks || m.Reason == raft.ReasonLogBehind
 	case raft.KindRequestVote, raft.KindRequestVoteReply:
 		disk.outranks = disk.outranks || m.Reason == raft.ReasonLogBehind
 		o.voted(n, disk, m)
 	case raft.KindHeartbeatReply:
-		disk.outranks = false
+		disk.outranks = disk.outranks && m.Reject
 	case raft.KindAppendEntriesReply:
-		disk.outranks = false
+		disk.outranks = disk.outranks && m.Reject && m.Reason == raft.ReasonOldTerm
 		o.acked(n, disk, m)
 	case raft.KindReadIndexReply:
 		if !m.Reject && m.LogIndex > o.commit() {

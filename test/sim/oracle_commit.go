@@ -159,7 +159,9 @@ func (o *oracle) voted(n *node, disk *shadow, m *raft.Message) {
 	if m.Kind == raft.KindRequestVote {
 		to = n.id
 		o.w.count(Campaigns)
-		o.standing(n, disk)
+		if m.Term != disk.stands {
+			o.standing(n, disk)
+		}
 		if disk.former != nil {
 			o.w.fail("%v stands for election, and its disk has lost what it had acknowledged", n)
 		}

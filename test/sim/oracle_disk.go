@@ -25,8 +25,9 @@ type shadow struct {
 	actedLast raft.Index
 	actedTerm raft.Term
 	// outranks tells that the member refused its vote for a log behind its own, and
-	// has answered no leader since.
+	// has answered no leader since. stands is the last term that it has asked about.
 	outranks bool
+	stands   raft.Term
 	// logAsVoted tells that the log is still the one that the last vote saw.
 	logAsVoted bool
 	// former is what the disk held before it lost some of it, until it holds at

@@ -11,6 +11,9 @@ const (
 	Linear Level = iota
 	// Session reads see at least ReadOptions.MinRevision.
 	Session
+	// Bounded reads see everything that was acknowledged, anywhere, up to
+	// ReadOptions.MaxStaleness before the read began.
+	Bounded
 	// Local reads see what this member has, without asking anybody. They are
 	// answered without a quorum too.
 	Local
@@ -23,6 +26,8 @@ func (l Level) String() string {
 		return "linear"
 	case Session:
 		return "session"
+	case Bounded:
+		return "bounded"
 	case Local:
 		return "local"
 	default:
@@ -36,6 +41,9 @@ type ReadOptions struct {
 	// MinRevision is the revision that a Session read waits for: the highest
 	// that the session has seen. Only Session takes it.
 	MinRevision uint64
+	// MaxStaleness is how old a Bounded read may be when it begins, 0 or more;
+	// with 0 it is as fresh as a linear one. Only Bounded takes it.
+	MaxStaleness time.Duration
 }
 
 func (o ReadOptions) check() error {
@@ -44,6 +52,12 @@ func (o ReadOptions) check() error {
 	}
 	if o.MinRevision != 0 && o.Level != Session {
 		return invalid("consistency", "only session takes a minimum revision, not %v", o.Level)
+	}
+	if o.MaxStaleness != 0 && o.Level != Bounded {
+		return invalid("consistency", "only bounded takes a maximum staleness, not %v", o.Level)
+	}
+	if o.MaxStaleness < 0 {
+		return invalid("consistency", "a maximum staleness of %v is negative", o.MaxStaleness)
 	}
 	return nil
 }

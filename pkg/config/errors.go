@@ -47,6 +47,10 @@ var (
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 	// ErrNotCaughtUp: a read that demands fresh state didn't get it in time.
 	ErrNotCaughtUp = errors.New("not caught up")
+	// ErrTooStale: the local state is older than a bounded read allows, or of
+	// unknown age, and no read barrier was passed to renew it. Worth another try
+	// soon, or with a greater bound.
+	ErrTooStale = errors.New("too stale")
 	// ErrTooManyWatches: as many watches as allowed are open here.
 	ErrTooManyWatches = errors.New("too many watches")
 

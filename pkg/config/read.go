@@ -10,7 +10,7 @@ import (
 // Get reads one key. The entry is nil when the key is absent, which is no
 // error. Errors: ErrInvalid, ErrNoLeader, ErrOverloaded, ErrStopping,
 // ErrParked, ErrNotCaughtUp; with Session also ErrTooManyWatches, with Local
-// ErrNotReady.
+// ErrNotReady, and with Bounded ErrTooStale in place of all but ErrParked.
 func (s *Store) Get(ctx context.Context, namespace, key string, o ReadOptions) (*Entry, Standing, error) {
 	if err := CheckNamespace(namespace); err != nil {
 		return nil, Standing{}, err
@@ -75,6 +75,8 @@ func (s *Store) read(ctx context.Context, o ReadOptions) (*View, Standing, error
 		err = s.barrier(ctx)
 	case Session:
 		err = s.awaitRevision(ctx, o.MinRevision)
+	case Bounded:
+		err = s.awaitFreshness(ctx, o.MaxStaleness)
 	case Local:
 		// Whatever is here will do, unless it is less than was here before.
 		if s.ready != nil {

@@ -45,6 +45,8 @@ type Store struct {
 	// last successful read barrier began; negative before the first.
 	made       time.Time
 	freshNanos atomic.Int64
+	// renewing is the barrier that bounded reads share.
+	renewing sharedBarrier
 }
 
 // NewStore returns a store that reads state and writes through replicator,

@@ -39,14 +39,8 @@ type ClusterMember struct {
 	SinceContactMillis *int64 `json:"sinceContactMillis,omitempty"`
 }
 
-// serveCluster serves /v1/cluster.
-func (h *Handler) serveCluster(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return methodNotAllowed(r, "GET", "HEAD")
-	}
-	if _, err := readQuery(r); err != nil {
-		return err
-	}
+// getCluster serves /v1/cluster.
+func (h *Handler) getCluster(w http.ResponseWriter, r *http.Request, _ target) error {
 	status, err := h.Cluster.Cluster(r.Context())
 	if err != nil {
 		return fmt.Errorf("ask for the cluster's status: %w", err)

@@ -15,9 +15,15 @@
 //     every wait are bounded.
 //   - Values appear in answers to their readers and nowhere else.
 //
+//   - No page of another origin can write through a visitor's browser: by what the
+//     browser tells of it, and because a JSON body must be called application/json.
+//
 // What it never does: it never sends a write twice, never calls a local read
 // fresh, and never answers a host name that it wasn't told (421), so that a
 // page in a browser can't reach it by rebinding a name.
+//
+// Everything served is a row of the table in route.go, which says what its
+// requests may carry; see there for what a row checks by itself.
 //
 // internal/node makes the Handler and the http.Server around it, and calls
 // Handler.Drain before it stops that server.

@@ -31,12 +31,14 @@ var (
 	errMalformed   = &kind{status: 400, code: "malformed", title: "The request can't be read"}
 	errUnsupported = &kind{status: 400, code: "unsupported", title: "The request asks for something that isn't offered"}
 	kindInvalid    = &kind{status: 400, code: "invalid", title: "A part of the request breaks a rule"}
+	errCrossOrigin = &kind{status: 403, code: "cross_origin", title: "A page of another origin may not do this"}
 	errNoEndpoint  = &kind{status: 404, code: "no_such_endpoint", title: "Nothing is served at this path"}
 	kindNotFound   = &kind{status: 404, code: "key_not_found", title: "No such key"}
 	errMethod      = &kind{status: 405, code: "method_not_allowed", title: "The path doesn't take this method"}
 	kindConflict   = &kind{status: 412, code: "revision_mismatch", title: "Key changed since your read"}
 	kindTooLarge   = &kind{status: 413, code: "too_large", title: "The value is too large"}
 	errEncoding    = &kind{status: 415, code: "unsupported_encoding", title: "The body is in a form that isn't taken"}
+	errMediaType   = &kind{status: 415, code: "unsupported_media_type", title: "The body is of a type that isn't taken"}
 	errUnknownHost = &kind{status: 421, code: "unknown_host", title: "The request is for another host"}
 	kindWatches    = &kind{status: 429, code: "too_many_watchers", title: "Too many requests wait for a change", retryable: true}
 	kindInternal   = &kind{status: 500, code: "internal", title: "The server failed", unknown: true}
@@ -45,6 +47,7 @@ var (
 	kindStopping   = &kind{status: 503, code: "stopping", title: "The server is shutting down", retryable: true}
 	kindParked     = &kind{status: 503, code: "parked", title: "This member can't serve", retryable: true}
 	kindNotReady   = &kind{status: 503, code: "not_ready", title: "This member has not caught up since its start", retryable: true}
+	kindTooStale   = &kind{status: 503, code: "too_stale", title: "The state here is older than the bound", retryable: true}
 	// A write whose outcome is unknown isn't called retryable: sent again, it
 	// could undo what somebody wrote in between.
 	kindUnknown     = &kind{status: 504, code: "outcome_unknown", title: "What became of the write isn't known", unknown: true}
@@ -59,6 +62,7 @@ var kinds = []struct {
 	kind *kind
 }{
 	{config.ErrOutcomeUnknown, kindUnknown},
+	{config.ErrTooStale, kindTooStale}, // whatever the reason
 	{config.ErrInvalid, kindInvalid},
 	{config.ErrTooLarge, kindTooLarge},
 	{config.ErrNotFound, kindNotFound},

@@ -15,7 +15,7 @@ import (
 )
 
 // documentedStatuses are all that the API may answer with, whatever it is sent.
-var documentedStatuses = []int{200, 201, 204, 304, 400, 404, 405, 412, 413, 415, 421, 429, 503, 504, 507}
+var documentedStatuses = []int{200, 201, 204, 304, 400, 403, 404, 405, 412, 413, 415, 421, 429, 503, 504, 507}
 
 // FuzzRequest sends arbitrary bytes as the head of a request. Whatever net/http
 // takes for a request must get a documented answer, and a key that was written

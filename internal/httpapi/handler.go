@@ -3,7 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -20,6 +19,8 @@ type Handler struct {
 	// serving counts the requests being served, bodies weighs theirs.
 	serving atomic.Int64
 	bodies  *semaphore.Weighted
+	// browsers refuses what a page of another origin makes a browser send.
+	browsers http.CrossOriginProtection
 
 	// draining is closed by Drain.
 	draining  chan struct{}
@@ -74,11 +75,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("%w: %d requests are being served", config.ErrOverloaded, h.MaxRequests)
 	}
 	defer h.leave()
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodDelete:
-		if r.ContentLength != 0 {
-			return errUnsupported.because("a %s has no body here", r.Method)
-		}
+	if err := h.browsers.Check(r); err != nil {
+		return errCrossOrigin.because("a page of another origin sent it: %v", err)
 	}
 	return h.route(w, r)
 }
@@ -93,20 +91,3 @@ func (h *Handler) enter() bool {
 }
 
 func (h *Handler) leave() { h.serving.Add(-1) }
-
-// route finds the resource that a path names. The path was percent-decoded
-// once; it is cut up as it is.
-func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
-	path := r.URL.Path
-	if target, ok := strings.CutPrefix(path, "/v1/kv/"); ok {
-		namespace, key, _ := strings.Cut(target, "/")
-		return h.serveKey(w, r, namespace, key)
-	}
-	if namespace, ok := strings.CutPrefix(path, "/v1/keys/"); ok {
-		return h.serveKeys(w, r, namespace)
-	}
-	if path == "/v1/cluster" {
-		return h.serveCluster(w, r)
-	}
-	return errNoEndpoint.because("nothing is served at %.200q", path)
-}

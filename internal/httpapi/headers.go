@@ -21,6 +21,7 @@ var (
 	levelValues = map[config.Level][]string{
 		config.Linear:  {config.Linear.String()},
 		config.Session: {config.Session.String()},
+		config.Bounded: {config.Bounded.String()},
 		config.Local:   {config.Local.String()},
 	}
 )
@@ -41,7 +42,7 @@ func setStanding(header http.Header, s config.Standing) {
 	if s.LeaderKnown {
 		header["Conclave-Leader"] = leaderKnown
 	}
-	if s.Level == config.Local {
+	if s.Level == config.Local || s.Level == config.Bounded {
 		header["Conclave-Staleness-Ms"] = []string{stalenessMillis(s.Staleness)}
 	}
 }

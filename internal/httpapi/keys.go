@@ -25,38 +25,28 @@ type pageBody struct {
 // listParameters are the query parameters of a listing.
 var listParameters = append([]string{"prefix", "delimiter", "limit", "cursor", "values"}, readParameters...)
 
-// serveKeys serves /v1/keys/{namespace}.
-func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request, namespace string) error {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return methodNotAllowed(r, "GET", "HEAD")
-	}
-	if err := refuseHeaders(r.Header, "If-Match", "If-None-Match", "Idempotency-Key"); err != nil {
-		return err
-	}
-	query, err := readQuery(r, listParameters...)
+// listKeys serves /v1/keys/{namespace}.
+func (h *Handler) listKeys(w http.ResponseWriter, r *http.Request, to target) error {
+	list, err := listOptions(to.query)
 	if err != nil {
 		return err
 	}
-	list, err := listOptions(query)
-	if err != nil {
-		return err
-	}
-	fresh, err := readOptions(query)
+	fresh, err := readOptions(to.query)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.ReadTimeout)
 	defer cancel()
-	page, standing, err := h.Store.List(ctx, namespace, list, fresh)
+	page, standing, err := h.Store.List(ctx, to.namespace, list, fresh)
 	if err != nil {
 		return err
 	}
 	body := pageBody{
-		Namespace: namespace, Revision: standing.Revision, Next: page.Next,
+		Namespace: to.namespace, Revision: standing.Revision, Next: page.Next,
 		Entries: make([]entryBody, 0, len(page.Entries)), Prefixes: append([]string{}, page.Prefixes...),
 	}
 	for _, e := range page.Entries {
-		body.Entries = append(body.Entries, newEntryBody(namespace, e, list.Values))
+		body.Entries = append(body.Entries, newEntryBody(to.namespace, e, list.Values))
 	}
 	return writeJSON(w, standing, body)
 }

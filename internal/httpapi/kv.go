@@ -8,26 +8,6 @@ import (
 	"github.com/conclave-dev/conclave/pkg/config"
 )
 
-// serveKey serves /v1/kv/{namespace}/{key}.
-func (h *Handler) serveKey(w http.ResponseWriter, r *http.Request, namespace, key string) error {
-	if err := config.CheckNamespace(namespace); err != nil {
-		return err
-	}
-	if err := config.CheckKey(key); err != nil {
-		return err
-	}
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		return h.getKey(w, r, namespace, key)
-	case http.MethodPut:
-		return h.putKey(w, r, namespace, key)
-	case http.MethodDelete:
-		return h.deleteKey(w, r, namespace, key)
-	default:
-		return methodNotAllowed(r, "GET", "HEAD", "PUT", "DELETE")
-	}
-}
-
 // keyRead is a read of one key as the request wants it.
 type keyRead struct {
 	namespace, key string
@@ -41,8 +21,9 @@ type keyRead struct {
 // keyParameters are the query parameters of a read of one key.
 var keyParameters = append([]string{"meta", "wait"}, readParameters...)
 
-func (h *Handler) getKey(w http.ResponseWriter, r *http.Request, namespace, key string) error {
-	read, err := readKeyRead(r, namespace, key)
+// getKey serves GET and HEAD of /v1/kv/{namespace}/{key}.
+func (h *Handler) getKey(w http.ResponseWriter, r *http.Request, to target) error {
+	read, err := readKeyRead(r, to)
 	if err != nil {
 		return err
 	}
@@ -57,25 +38,19 @@ func (h *Handler) getKey(w http.ResponseWriter, r *http.Request, namespace, key 
 }
 
 // readKeyRead understands a GET or HEAD.
-func readKeyRead(r *http.Request, namespace, key string) (*keyRead, error) {
-	if err := refuseHeaders(r.Header, "If-Match", "Idempotency-Key"); err != nil {
+func readKeyRead(r *http.Request, to target) (*keyRead, error) {
+	read := &keyRead{namespace: to.namespace, key: to.name}
+	var err error
+	if read.form, err = readForm(r, to.query); err != nil {
 		return nil, err
 	}
-	query, err := readQuery(r, keyParameters...)
-	if err != nil {
-		return nil, err
-	}
-	read := &keyRead{namespace: namespace, key: key}
-	if read.form, err = readForm(r, query); err != nil {
-		return nil, err
-	}
-	if read.fresh, err = readOptions(query); err != nil {
+	if read.fresh, err = readOptions(to.query); err != nil {
 		return nil, err
 	}
 	if read.known, err = readTags(r.Header, "If-None-Match"); err != nil {
 		return nil, err
 	}
-	read.wait, err = readWait(r, query, read.known != nil)
+	read.wait, err = readWait(r, to.query, read.known != nil)
 	return read, err
 }
 
@@ -125,10 +100,10 @@ func (k *keyRead) reply(w http.ResponseWriter, entry *config.Entry, standing con
 }
 
 // putKey writes a value.
-func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, namespace, key string) error {
-	put := config.Put{Namespace: namespace, Key: key, MediaType: r.Header.Get("Content-Type")}
+func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, to target) error {
+	put := config.Put{Namespace: to.namespace, Key: to.name, MediaType: r.Header.Get("Content-Type")}
 	var err error
-	if put.If, err = readWrite(r); err != nil {
+	if put.If, err = precondition(r.Header); err != nil {
 		return err
 	}
 	if put.MediaType != "" {
@@ -162,37 +137,20 @@ func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, namespace, key 
 }
 
 // deleteKey removes a key.
-func (h *Handler) deleteKey(w http.ResponseWriter, r *http.Request, namespace, key string) error {
-	condition, err := readWrite(r)
+func (h *Handler) deleteKey(w http.ResponseWriter, r *http.Request, to target) error {
+	condition, err := precondition(r.Header)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.WriteTimeout)
 	defer cancel()
-	result, err := h.Store.Delete(ctx, config.Delete{Namespace: namespace, Key: key, If: condition})
+	result, err := h.Store.Delete(ctx, config.Delete{Namespace: to.namespace, Key: to.name, If: condition})
 	if err != nil {
 		return err
 	}
 	setStanding(w.Header(), written(result))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// readWrite understands what PUT and DELETE have in common.
-func readWrite(r *http.Request) (config.Precondition, error) {
-	if _, err := readQuery(r); err != nil {
-		return config.Precondition{}, err
-	}
-	// Content-Range would make a PUT partial, and an idempotency key that is
-	// ignored would promise what isn't kept.
-	if err := refuseHeaders(r.Header, "Idempotency-Key", "Content-Range"); err != nil {
-		return config.Precondition{}, err
-	}
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return config.Precondition{}, errEncoding.because(
-			"Content-Encoding %.80q: bytes are stored as they are sent, and would be served without that header", encoding)
-	}
-	return precondition(r.Header)
 }
 
 // written is the standing of the answer to a write, which was replicated and

@@ -190,6 +190,10 @@ func TestLocalReadsAreServedWithoutAQuorumAndTellTheirAge(t *testing.T) {
 	send(t, base, request{method: "GET", target: "/v1/kv/pay/a"}).wantHeader(t, map[string]string{"Conclave-Staleness-Ms": "", "Conclave-Consistency": "linear"})
 	clock.advance(1500*time.Millisecond + time.Nanosecond)
 	send(t, base, local).wantHeader(t, map[string]string{"Conclave-Staleness-Ms": "1501"})
+	bounded := func(max string) reply {
+		return send(t, base, request{method: "GET", target: "/v1/keys/pay?consistency=bounded&max-staleness=" + max})
+	}
+	bounded("2s").wantHeader(t, map[string]string{"Conclave-Staleness-Ms": "1501", "Conclave-Consistency": "bounded"})
 
 	a.fake.set(func(f *fakeReplicator) {
 		f.barrier, f.refusal, f.leaderless = config.ErrNoLeader, config.ErrNoLeader, true
@@ -201,6 +205,8 @@ func TestLocalReadsAreServedWithoutAQuorumAndTellTheirAge(t *testing.T) {
 	alone := send(t, base, local)
 	alone.want(t, 200, "1")
 	alone.wantHeader(t, map[string]string{"Conclave-Staleness-Ms": "2501", "Conclave-Leader": "unknown"})
+	bounded("3s").want(t, 200, "-")
+	bounded("2s").wantProblem(t, 503, "too_stale")
 }
 
 func TestASessionReadWaitsForItsRevision(t *testing.T) {

@@ -90,7 +90,8 @@ func jittered(d time.Duration) time.Duration {
 // What wakes it is a change of the local state, and that change is the answer
 // even to a linear read: after the barrier at the beginning the local state
 // held all that was acknowledged before the request, and whatever it held at
-// some later moment was current at some moment of the request. The 304 at the
+// some later moment was current at some moment of the request. Only a bounded
+// read promises more, the age of its answer, and is held to it. The 304 at the
 // end is read afresh, so that a member that was cut off meanwhile doesn't say
 // "unchanged" for a cluster that it can't see.
 func (h *Handler) poll(w http.ResponseWriter, r *http.Request, read *keyRead) error {
@@ -100,7 +101,10 @@ func (h *Handler) poll(w http.ResponseWriter, r *http.Request, read *keyRead) er
 	over := time.NewTimer(longest)
 	defer over.Stop()
 	draining := h.draining
-	local := config.ReadOptions{Level: config.Local}
+	again := config.ReadOptions{Level: config.Local}
+	if read.fresh.Level == config.Bounded {
+		again = read.fresh
+	}
 	for fresh := read.fresh; ; {
 		watch, err := h.Store.Watch(config.WatchKey(read.namespace, read.key))
 		if err != nil {
@@ -117,7 +121,7 @@ func (h *Handler) poll(w http.ResponseWriter, r *http.Request, read *keyRead) er
 		}
 
 		h.leave()
-		fresh = local
+		fresh = again
 		last := false
 		select {
 		case <-watch.Changed():

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/conclave-dev/conclave/pkg/config"
 )
@@ -55,7 +56,7 @@ func flag(query url.Values, name string) (bool, error) {
 }
 
 // readParameters are the query parameters that readOptions understands.
-var readParameters = []string{"consistency", "min-revision"}
+var readParameters = []string{"consistency", "min-revision", "max-staleness"}
 
 // readOptions reads how fresh an answer must be.
 func readOptions(query url.Values) (config.ReadOptions, error) {
@@ -65,31 +66,30 @@ func readOptions(query url.Values) (config.ReadOptions, error) {
 		o.Level = config.Linear
 	case name == "session":
 		o.Level = config.Session
+	case name == "bounded":
+		o.Level = config.Bounded
 	case name == "local":
 		o.Level = config.Local
 	default:
-		return o, errUnsupported.because("consistency %.80q isn't offered: linear, session and local are", name)
+		return o, errUnsupported.because("consistency %.80q isn't offered: linear, session, bounded and local are", name)
 	}
 	if query.Has("min-revision") != (o.Level == config.Session) {
 		return o, errMalformed.because("consistency=session and min-revision need each other")
 	}
-	if o.Level == config.Session {
-		revision, err := strconv.ParseUint(query.Get("min-revision"), 10, 64)
-		if err != nil {
+	if query.Has("max-staleness") != (o.Level == config.Bounded) {
+		return o, errMalformed.because("consistency=bounded and max-staleness need each other")
+	}
+	var err error
+	switch o.Level {
+	case config.Session:
+		if o.MinRevision, err = strconv.ParseUint(query.Get("min-revision"), 10, 64); err != nil {
 			return o, errMalformed.because("min-revision %.80q is not a revision", query.Get("min-revision"))
 		}
-		o.MinRevision = revision
-	}
-	return o, nil
-}
-
-// refuseHeaders refuses headers that would change what a request means if they
-// were understood.
-func refuseHeaders(header http.Header, names ...string) error {
-	for _, name := range names {
-		if _, there := header[name]; there {
-			return errUnsupported.because("header %s isn't offered here", name)
+	case config.Bounded:
+		o.MaxStaleness, err = time.ParseDuration(query.Get("max-staleness"))
+		if err != nil || o.MaxStaleness < 0 {
+			return o, errMalformed.because("max-staleness %.80q is not a duration such as 2s", query.Get("max-staleness"))
 		}
 	}
-	return nil
+	return o, nil
 }

@@ -32,6 +32,7 @@ func successes() []documented {
 	return []documented{
 		{name: "read", request: at("GET", "/v1/kv/pay/a"), status: 200},
 		{name: "head", request: at("HEAD", "/v1/kv/pay/a"), status: 200},
+		{name: "bounded read", request: at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=1h"), status: 200},
 		{name: "list", request: at("GET", "/v1/keys/pay"), status: 200},
 		{name: "cluster", request: at("GET", "/v1/cluster"), status: 200},
 		{name: "overwrite", request: at("PUT", "/v1/kv/pay/a", `If-Match: "1"`), status: 200},
@@ -66,12 +67,16 @@ func refusals() []documented {
 		at("PUT", "/v1/kv/pay/a", `If-Match: "1"`, "If-None-Match: *"), at("GET", "/v1/kv/pay/a?meta=2"),
 		at("GET", "/v1/kv/pay/a?wait=60s"), at("GET", "/v1/kv/pay/a?wait=soon", `If-None-Match: "1"`),
 		at("GET", "/v1/kv/pay/a?consistency=session"), at("GET", "/v1/kv/pay/a?min-revision=1"), at("GET", "/v1/kv/pay/a?meta=1&meta=1"),
+		at("GET", "/v1/kv/pay/a?consistency=bounded"), at("GET", "/v1/kv/pay/a?max-staleness=1s"),
+		at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=2"), at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=-2s"),
 		at("GET", "/v1/kv/pay/a?consistency=session&min-revision=x"), at("GET", "/v1/keys/pay?limit=0"), at("GET", "/v1/kv/pay/a?%zz=1"))
-	add(400, "unsupported", at("GET", "/v1/kv/pay/a?consistency=bounded"), at("GET", "/v1/kv/pay/a?revision=1"),
+	add(400, "unsupported", at("GET", "/v1/kv/pay/a?consistency=eventual"), at("GET", "/v1/kv/pay/a?revision=1"),
 		at("PUT", "/v1/kv/pay/a?dry-run=1"), at("PUT", "/v1/kv/pay/a", "Idempotency-Key: x"), at("DELETE", "/v1/kv/pay/a", "Idempotency-Key: x"),
 		at("GET", "/v1/kv/pay/a", `If-Match: "1"`), at("PUT", "/v1/kv/pay/a", `If-Match: "1", "2"`), at("PUT", "/v1/kv/pay/a", `If-None-Match: "1"`),
 		at("PUT", "/v1/kv/pay/a", "Content-Range: bytes 0-0/1"), request{method: "DELETE", target: "/v1/kv/pay/a", body: "x"}, request{method: "GET", target: "/v1/kv/pay/a", body: "x"},
-		at("GET", "/v1/kv/pay/a?wait=11m", `If-None-Match: "1"`), at("GET", "/v1/keys/pay", `If-None-Match: "1"`), at("GET", "/v1/cluster?x=1"))
+		at("GET", "/v1/kv/pay/a?wait=11m", `If-None-Match: "1"`), at("GET", "/v1/keys/pay", `If-None-Match: "1"`), at("GET", "/v1/cluster?x=1"),
+		at("GET", "/v1/cluster", `If-Match: "1"`))
+	add(403, "cross_origin", at("PUT", "/v1/kv/pay/a", "Sec-Fetch-Site: cross-site"), at("DELETE", "/v1/kv/pay/a", "Origin: http://evil.example"))
 	add(404, "key_not_found", at("GET", "/v1/kv/pay/none"), at("DELETE", "/v1/kv/pay/none"))
 	add(404, "no_such_endpoint", at("GET", "/"), at("GET", "/v1/kv"), at("GET", "/v2/kv/pay/a"), at("GET", "/v1/cluster/"), at("GET", "//v1/kv/pay/a"))
 	add(405, "method_not_allowed", at("POST", "/v1/kv/pay/a"), at("PATCH", "/v1/kv/pay/a"), at("OPTIONS", "/v1/kv/pay/a"), request{method: "POST", target: "/v1/kv/pay/a", body: "x"}, at("PUT", "/v1/keys/pay"), at("DELETE", "/v1/cluster"))
@@ -107,6 +112,7 @@ func failures() []documented {
 		{"get under overload", barrier(config.ErrOverloaded), get, 503, "overloaded", "rejected", true},
 		{"get behind", barrier(config.ErrNotCaughtUp), get, 504, "not_caught_up", "rejected", true},
 		{"get with an error nobody knows", barrier(errBroken), get, 500, "internal", "rejected", false},
+		{"bounded get without a leader", barrier(config.ErrNoLeader), request{method: "GET", target: "/v1/kv/pay/a?consistency=bounded&max-staleness=1h"}, 503, "too_stale", "rejected", true},
 		{"get of a session that is ahead", nil, request{method: "GET", target: "/v1/kv/pay/a?consistency=session&min-revision=99"}, 504, "not_caught_up", "rejected", true},
 	}
 }
@@ -149,9 +155,9 @@ func checkEveryReply(t *testing.T, got reply) {
 		t.Errorf("Conclave-Revision: %v", err)
 	}
 	switch level := got.header.Get("Conclave-Consistency"); level {
-	case "local":
+	case "local", "bounded":
 		if got.header.Get("Conclave-Staleness-Ms") == "" {
-			t.Error("a local answer doesn't tell its staleness")
+			t.Error("the answer doesn't tell its staleness")
 		}
 	case "linear", "session":
 	default:

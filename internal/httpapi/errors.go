@@ -35,6 +35,7 @@ var (
 	errNoEndpoint  = &kind{status: 404, code: "no_such_endpoint", title: "Nothing is served at this path"}
 	kindNotFound   = &kind{status: 404, code: "key_not_found", title: "No such key"}
 	errMethod      = &kind{status: 405, code: "method_not_allowed", title: "The path doesn't take this method"}
+	kindPruned     = &kind{status: 410, code: "pruned", title: "History no longer reaches that revision"}
 	kindConflict   = &kind{status: 412, code: "revision_mismatch", title: "Key changed since your read"}
 	kindTooLarge   = &kind{status: 413, code: "too_large", title: "The value is too large"}
 	errEncoding    = &kind{status: 415, code: "unsupported_encoding", title: "The body is in a form that isn't taken"}
@@ -51,6 +52,7 @@ var (
 	// A write whose outcome is unknown isn't called retryable: sent again, it
 	// could undo what somebody wrote in between.
 	kindUnknown     = &kind{status: 504, code: "outcome_unknown", title: "What became of the write isn't known", unknown: true}
+	kindFuture      = &kind{status: 504, code: "revision_not_reached", title: "The store hasn't reached that revision", retryable: true}
 	kindNotCaughtUp = &kind{status: 504, code: "not_caught_up", title: "The state asked for wasn't here in time", retryable: true}
 	kindDiskFull    = &kind{status: 507, code: "disk_full", title: "There is no room on disk"}
 	kindQuota       = &kind{status: 507, code: "quota_exceeded", title: "The quota doesn't allow more bytes"}
@@ -67,6 +69,8 @@ var kinds = []struct {
 	{config.ErrTooLarge, kindTooLarge},
 	{config.ErrNotFound, kindNotFound},
 	{config.ErrConflict, kindConflict},
+	{config.ErrPruned, kindPruned},
+	{config.ErrFutureRevision, kindFuture},
 	{config.ErrQuota, kindQuota},
 	{config.ErrDiskFull, kindDiskFull},
 	{config.ErrTooManyWatches, kindWatches},

@@ -72,7 +72,7 @@ func (f *fakeReplicator) Propose(ctx context.Context, command []byte, freesSpace
 		}
 	}
 	f.index++
-	result := f.state.Apply(f.index, config.Origin{}, command)
+	result := f.state.Apply(f.index, config.Stamp{}, config.Origin{}, command)
 	f.state.Publish()
 	return result, f.loss
 }

@@ -221,7 +221,7 @@ func TestAMemberThatMeetsAnUnknownCommandServesNothing(t *testing.T) {
 	a.put("a", "1")
 	a.fake.set(func(f *fakeReplicator) {
 		f.index++
-		f.state.Apply(f.index, config.Origin{}, []byte{200, 1, 0x90})
+		f.state.Apply(f.index, config.Stamp{}, config.Origin{}, []byte{200, 1, 0x90})
 		f.state.Publish()
 	})
 	base := a.serve()

@@ -28,7 +28,7 @@ func (m machine) Apply(entries []raft.Entry) []any {
 		if entries[i].Kind == raft.EntryCommand {
 			command = entries[i].Data
 		}
-		results[i] = m.state.Apply(uint64(entries[i].Index), origin(&entries[i]), command)
+		results[i] = m.state.Apply(uint64(entries[i].Index), stamp(&entries[i]), origin(&entries[i]), command)
 		if entries[i].Index%hashInterval == 0 {
 			m.state.Publish()
 			m.hashes.add(m.state.View())
@@ -43,6 +43,11 @@ func (m machine) Apply(entries []raft.Entry) []any {
 
 // What the log may have under way is what the store remembers.
 var _ [config.MaxUnanswered]struct{} = [raft.MaxUnanswered]struct{}{}
+
+// stamp says in the store's words when the leader took an entry.
+func stamp(e *raft.Entry) config.Stamp {
+	return config.Stamp{TimeMillis: e.TimeMillis, ElapsedMillis: e.ElapsedMillis}
+}
 
 // origin says in the store's words who proposed an entry.
 func origin(e *raft.Entry) config.Origin {

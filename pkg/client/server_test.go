@@ -25,7 +25,7 @@ func (l *lonely) Propose(_ context.Context, command []byte, _ bool) (config.Resu
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.index++
-	result := l.state.Apply(l.index, config.Origin{}, command)
+	result := l.state.Apply(l.index, config.Stamp{}, config.Origin{}, command)
 	l.state.Publish()
 	return result, nil
 }

@@ -45,30 +45,18 @@ func (s *State) put(f *putFields) Result {
 		// A store holds few media types, many times each.
 		MediaType:      unique.Make(f.MediaType).Value(),
 		CreateRevision: s.revision + 1, ModRevision: s.revision + 1, Version: 1,
+		TimeMillis: s.turn.stamp.TimeMillis,
 	}
-	growth := entry.chargeBytes()
 	if old != nil {
 		entry.Key, entry.CreateRevision, entry.Version = old.Key, old.CreateRevision, old.Version+1
-		growth -= old.chargeBytes()
 	}
-	if sp == nil {
-		growth += namespaceOverheadBytes
-	}
-	if growth > 0 && s.bytes+growth > s.quotaBytes {
+	change := write{old: old, next: entry}
+	growth := sp.growth(change)
+	if growth > 0 && s.bytes+growth > s.limits.quotaBytes {
 		result.Outcome = OutcomeQuota
 		return result
 	}
-
-	if sp == nil {
-		sp = new(space)
-		s.spaces[f.Namespace] = sp
-	}
-	sp.entries.Set(entry.Key, entry)
-	s.bytes += growth
-	if old == nil {
-		s.keys++
-	}
-	s.commit(f.Namespace, entry.Key)
+	s.commit(f.Namespace, "", growth, change)
 	result.Outcome, result.Revision = OutcomeApplied, s.revision
 	result.CreateRevision, result.Version = entry.CreateRevision, entry.Version
 	return result
@@ -90,21 +78,8 @@ func (s *State) delete(f *deleteFields) Result {
 		return result
 	}
 
-	sp.entries.Delete(f.Key)
-	s.bytes -= old.chargeBytes()
-	s.keys--
-	if sp.entries.Len() == 0 {
-		delete(s.spaces, f.Namespace)
-		s.bytes -= namespaceOverheadBytes
-	}
-	s.commit(f.Namespace, old.Key)
+	change := write{old: old, next: s.tombstone(old)}
+	s.commit(f.Namespace, "", sp.growth(change), change)
 	result.Outcome, result.Revision = OutcomeApplied, s.revision
 	return result
-}
-
-// commit gives the change of one key its revision.
-func (s *State) commit(namespace, key string) {
-	s.revision++
-	s.touched[namespace] = struct{}{}
-	s.changes.add(namespace, key)
 }

@@ -20,7 +20,7 @@ func large(b *testing.B) *log {
 	value := strings.Repeat("v", 256)
 	for i := range benchKeys {
 		l.index++
-		l.state.Apply(l.index, config.Origin{}, encode(b, put(benchKey(i), value)))
+		l.state.Apply(l.index, config.Stamp{}, config.Origin{}, encode(b, put(benchKey(i), value)))
 	}
 	l.state.Publish()
 	return l
@@ -43,7 +43,7 @@ func BenchmarkApply(b *testing.B) {
 				l.index++
 				// As of three members with many proposals under way.
 				from := config.Origin{Member: 1 + l.index%3, Boot: 1, Sequence: l.index, Answered: l.index - 500}
-				l.state.Apply(l.index, from, commands[i%len(commands)])
+				l.state.Apply(l.index, config.Stamp{}, from, commands[i%len(commands)])
 				if i%batch == 0 {
 					l.state.Publish()
 				}
@@ -128,7 +128,7 @@ func BenchmarkPublishToManyWatches(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				fake.index++
-				fake.state.Apply(fake.index, config.Origin{}, command)
+				fake.state.Apply(fake.index, config.Stamp{}, config.Origin{}, command)
 				fake.state.Publish()
 			}
 		})

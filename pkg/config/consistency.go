@@ -44,11 +44,18 @@ type ReadOptions struct {
 	// MaxStaleness is how old a Bounded read may be when it begins, 0 or more;
 	// with 0 it is as fresh as a linear one. Only Bounded takes it.
 	MaxStaleness time.Duration
+	// At is the revision that the read is as of; 0 means the newest that Level
+	// finds. It may be any that the answering View reaches from: otherwise the
+	// read fails with ErrPruned or ErrFutureRevision.
+	At uint64
 }
 
 func (o ReadOptions) check() error {
 	if o.Level > Local {
 		return invalid("consistency", "level %d is unknown", o.Level)
+	}
+	if o.At > maxRevision {
+		return invalid("revision", "%d is beyond the last possible one", o.At)
 	}
 	if o.MinRevision != 0 && o.Level != Session {
 		return invalid("consistency", "only session takes a minimum revision, not %v", o.Level)
@@ -64,7 +71,7 @@ func (o ReadOptions) check() error {
 
 // Standing says what an answer is worth.
 type Standing struct {
-	// Revision is the store's revision that the answer is from.
+	// Revision is the revision that the answer is from.
 	Revision uint64
 	Level    Level
 	// LeaderKnown tells whether this member knew a leader.

@@ -10,7 +10,7 @@ type cursorFields struct {
 	Delimiter string
 	// Last is the last item of the page before.
 	Last string
-	// Revision is that page's: the next one is never older.
+	// Revision is that of the whole listing.
 	Revision uint64
 }
 

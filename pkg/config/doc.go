@@ -15,6 +15,9 @@
 //     long as its member is among the 256 that proposed last.
 //   - Reads never wait for writes. Everything applied up to a Publish is seen
 //     through one immutable View, which is also what a snapshot is written from.
+//   - What a key was, and what each revision changed, can be read back to
+//     View.Oldest. History is kept within limits of its own; pruning it comes in
+//     small steps and refuses no write.
 //   - Waiting readers cost Apply nothing that grows with their number.
 //   - A write whose outcome isn't known says so (ErrOutcomeUnknown) and is never
 //     sent again from here.

@@ -1,7 +1,8 @@
 package config
 
-// Entry is one live key with its value. It never changes once it is made, so
-// it is shared freely; nobody may write to Value.
+// Entry is what one revision made of a key: a value, or a tombstone where the
+// key was deleted. It never changes once it is made, so it is shared freely;
+// nobody may write to Value.
 type Entry struct {
 	Key   string
 	Value []byte
@@ -11,9 +12,16 @@ type Entry struct {
 	// that last wrote it.
 	CreateRevision uint64
 	ModRevision    uint64
-	// Version counts the writes since the key was created, itself the first.
+	// Version counts the writes since the key was created, itself the first. A
+	// tombstone has version 0, no value, and ModRevision of the deletion.
 	Version uint64
+	// TimeMillis is the wall clock of the leader that took the write, in
+	// milliseconds since 1970. It is shown, and nothing is decided by it.
+	TimeMillis uint64
 }
+
+// Deleted tells whether the entry is a tombstone, which only history holds.
+func (e *Entry) Deleted() bool { return e.Version == 0 }
 
 // maxRevision bounds revisions: beyond 2^53 a reader that keeps JSON numbers in
 // floating point would confuse two of them.

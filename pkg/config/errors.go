@@ -21,6 +21,11 @@ var (
 	// ErrQuota: the write would add bytes beyond the quota. Nothing was
 	// applied. Deletes are never refused for it.
 	ErrQuota = errors.New("quota exceeded")
+	// ErrPruned: a revision was asked for that history no longer reaches; a
+	// PrunedError tells how far it does.
+	ErrPruned = errors.New("revision is pruned")
+	// ErrFutureRevision: a revision was asked for that the store hasn't reached.
+	ErrFutureRevision = errors.New("revision is not reached yet")
 
 	// ErrNoLeader: no leader is known or it can't be reached. Certainly not
 	// applied; worth another try soon.
@@ -97,3 +102,21 @@ func (e *ConflictError) Error() string {
 
 // Is makes errors.Is(err, ErrConflict) hold.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// PrunedError tells how far history reaches. It is an ErrPruned.
+type PrunedError struct {
+	// Revision is what was asked for, Oldest the oldest that can be read at.
+	Revision, Oldest uint64
+}
+
+func (e *PrunedError) Error() string {
+	return fmt.Sprintf("%v: %d was asked for and %d is the oldest", ErrPruned, e.Revision, e.Oldest)
+}
+
+// Is makes errors.Is(err, ErrPruned) hold.
+func (e *PrunedError) Is(target error) bool { return target == ErrPruned }
+
+// futureRevision is an ErrFutureRevision with both revisions.
+func futureRevision(asked, reached uint64) error {
+	return fmt.Errorf("%w: %d was asked for and %d is here", ErrFutureRevision, asked, reached)
+}

@@ -3,10 +3,19 @@ package config
 // NewStateWithQuota returns an empty state whose quota is small enough for a
 // test to fill.
 func NewStateWithQuota(bytes int64) *State {
+	return NewStateWithLimits(bytes, defaultHistoryAgeMillis, defaultHistoryRevisions, defaultHistoryBytes)
+}
+
+// NewStateWithLimits returns an empty state with limits of its quota and its
+// history that are small enough for a test to reach.
+func NewStateWithLimits(quota int64, ageMillis, revisions uint64, historyBytes int64) *State {
 	s := NewState()
-	s.quotaBytes = bytes
+	s.limits = limits{quotaBytes: quota, historyAgeMillis: ageMillis, historyRevisions: revisions, historyBytes: historyBytes}
 	return s
 }
+
+// PruneSteps is how many changes an index that adds nothing prunes at most.
+const PruneSteps = pruneSteps
 
 // ChangeListMax is the number of changes that the hub tells apart.
 const ChangeListMax = changeListMax

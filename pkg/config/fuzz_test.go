@@ -28,7 +28,7 @@ func FuzzApply(f *testing.F) {
 			l := newLog(t)
 			l.apply(put("a", "1"))
 			before := l.state.View()
-			result := l.state.Apply(2, config.Origin{}, bytes.Clone(command))
+			result := l.state.Apply(2, config.Stamp{}, config.Origin{}, bytes.Clone(command))
 			l.state.Publish()
 			after := l.state.View()
 			hashes = append(hashes, after.Hash)

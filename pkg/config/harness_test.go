@@ -36,7 +36,7 @@ func (l *log) apply(commands ...interface{ Encode() ([]byte, error) }) (last con
 	l.t.Helper()
 	for _, c := range commands {
 		l.index++
-		last = l.state.Apply(l.index, config.Origin{}, encode(l.t, c))
+		last = l.state.Apply(l.index, config.Stamp{}, config.Origin{}, encode(l.t, c))
 	}
 	l.state.Publish()
 	return last
@@ -80,7 +80,7 @@ func (f *fakeReplicator) Propose(_ context.Context, command []byte, freesSpace b
 		return config.Result{}, config.ErrDiskFull
 	}
 	f.index++
-	result := f.state.Apply(f.index, config.Origin{}, command)
+	result := f.state.Apply(f.index, config.Stamp{}, config.Origin{}, command)
 	f.state.Publish()
 	return result, nil
 }

@@ -10,6 +10,9 @@ const (
 	// maxPageValueBytes ends a page with values early; a page holds at least
 	// one item all the same.
 	maxPageValueBytes = MaxValueBytes
+	// maxPageSteps ends a page of an earlier revision early, after so many keys
+	// that were absent then.
+	maxPageSteps = 20_000
 	// delimiter is the one character that can group keys.
 	delimiter = "/"
 )
@@ -33,11 +36,13 @@ type ListOptions struct {
 	Values bool
 }
 
-// Page is a part of a listing. All of it is as of one revision, its own: a
-// page made later shows the store of later, never of earlier. Keys that exist
-// throughout are listed exactly once, in byte order.
+// Page is a part of a listing, in byte order. All pages of a listing are as of
+// one revision, that of the first one; when history no longer reaches there, the
+// next is an ErrPruned. A page may be empty and yet have a next one.
 type Page struct {
-	Entries []*Entry
+	// Revision is what the listing is as of.
+	Revision uint64
+	Entries  []*Entry
 	// Prefixes are the common prefixes, each ending with the delimiter.
 	Prefixes []string
 	// Next is the cursor of the next page, empty at the end of the listing.
@@ -57,20 +62,17 @@ func (o *ListOptions) check() error {
 	return nil
 }
 
-// list collects a page that begins at the key from.
-func (v *View) list(namespace string, o ListOptions, from string) (page Page, last string) {
+// list collects a page as of a revision that the view can be read at. It begins
+// at the key from.
+func (v *View) list(namespace string, o ListOptions, from string, revision uint64) (page Page, last string) {
 	if o.Limit == 0 {
 		o.Limit = DefaultListLimit
 	}
-	sp := v.space(namespace)
-	if sp == nil {
-		return Page{}, ""
-	}
-	c := lister{options: o}
+	c := lister{options: o, page: Page{Revision: revision}}
 	// Each turn but the last lists a common prefix, so the limit bounds them.
 	for again := true; again; {
 		again = false
-		sp.entries.Ascend(from, func(key string, e *Entry) bool {
+		v.ascend(namespace, from, revision, func(key string, e *Entry) bool {
 			more := c.visit(key, e)
 			if c.skipTo != "" {
 				from, c.skipTo, again = c.skipTo, "", true
@@ -89,7 +91,9 @@ type lister struct {
 	options ListOptions
 	page    Page
 	bytes   int
-	// last is the last item listed.
+	// absent counts the keys passed over.
+	absent int
+	// last is the last item listed or passed over.
 	last string
 	// skipTo, when set, is where the walk goes on: behind a common prefix.
 	skipTo string
@@ -102,6 +106,9 @@ func (l *lister) visit(key string, e *Entry) bool {
 	rest, ok := strings.CutPrefix(key, l.options.Prefix)
 	if !ok {
 		return false
+	}
+	if e == nil {
+		return l.pass(key)
 	}
 	items := len(l.page.Entries) + len(l.page.Prefixes)
 	if items == l.options.Limit {
@@ -125,6 +132,14 @@ func (l *lister) visit(key string, e *Entry) bool {
 	l.page.Entries = append(l.page.Entries, e)
 	l.last = key
 	return true
+}
+
+// pass goes over a key that was absent, and tells whether the walk goes on.
+func (l *lister) pass(key string) bool {
+	l.last = key
+	l.absent++
+	l.full = l.absent == maxPageSteps
+	return !l.full
 }
 
 // after returns the first possible key that lies behind a listed item: behind

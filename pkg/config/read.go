@@ -10,7 +10,8 @@ import (
 // Get reads one key. The entry is nil when the key is absent, which is no
 // error. Errors: ErrInvalid, ErrNoLeader, ErrOverloaded, ErrStopping,
 // ErrParked, ErrNotCaughtUp; with Session also ErrTooManyWatches, with Local
-// ErrNotReady, and with Bounded ErrTooStale in place of all but ErrParked.
+// ErrNotReady, and with Bounded ErrTooStale in place of all but ErrParked; with
+// ReadOptions.At also ErrPruned and ErrFutureRevision.
 func (s *Store) Get(ctx context.Context, namespace, key string, o ReadOptions) (*Entry, Standing, error) {
 	if err := CheckNamespace(namespace); err != nil {
 		return nil, Standing{}, err
@@ -18,11 +19,14 @@ func (s *Store) Get(ctx context.Context, namespace, key string, o ReadOptions) (
 	if err := CheckKey(key); err != nil {
 		return nil, Standing{}, err
 	}
-	view, standing, err := s.read(ctx, o)
+	view, standing, err := s.View(ctx, o)
 	if err != nil {
 		return nil, Standing{}, fmt.Errorf("get %s/%s: %w", namespace, key, err)
 	}
-	return view.Get(namespace, key), standing, nil
+	if o.At == 0 {
+		return view.Get(namespace, key), standing, nil
+	}
+	return view.space(namespace).at(key, o.At), standing, nil
 }
 
 // List reads one page of a namespace's keys. Its errors are those of Get.
@@ -33,29 +37,43 @@ func (s *Store) List(ctx context.Context, namespace string, list ListOptions, o 
 	if err := list.check(); err != nil {
 		return Page{}, Standing{}, err
 	}
-	from, oldest := list.Prefix, uint64(0)
+	from := list.Prefix
 	if list.Cursor != "" {
 		cursor, err := decodeCursor(namespace, list)
 		if err != nil {
 			return Page{}, Standing{}, err
 		}
-		from, oldest = after(cursor.Last), cursor.Revision
+		if o.At != 0 && o.At != cursor.Revision {
+			return Page{}, Standing{}, invalid("cursor", "it continues a listing at revision %d, not %d", cursor.Revision, o.At)
+		}
+		from, o.At = after(cursor.Last), cursor.Revision
 	}
-	view, standing, err := s.read(ctx, o)
-	if err == nil && view.Revision < oldest {
-		// Another member made the page before and is ahead of this one.
-		err = s.awaitRevision(ctx, oldest)
-		view = s.state.View()
-		standing.Revision = view.Revision
-	}
+	page, standing, err := s.page(ctx, namespace, list, from, o)
 	if err != nil {
 		return Page{}, Standing{}, fmt.Errorf("list %s/%s: %w", namespace, list.Prefix, err)
 	}
-	page, last := view.list(namespace, list, from)
+	return page, standing, nil
+}
+
+// page reads the page of a listing that begins at the key from.
+func (s *Store) page(ctx context.Context, namespace string, list ListOptions, from string, o ReadOptions) (Page, Standing, error) {
+	view, standing, err := s.newest(ctx, o)
+	if err == nil && list.Cursor != "" && view.Revision < o.At {
+		// Another member made the page before and is ahead of this one.
+		err = s.awaitRevision(ctx, o.At)
+		view = s.state.View()
+	}
+	if err == nil {
+		standing, err = asOf(view, standing, o.At)
+	}
+	if err != nil {
+		return Page{}, Standing{}, err
+	}
+	page, last := view.list(namespace, list, from, standing.Revision)
 	if last != "" {
-		next := cursorFields{Namespace: namespace, Prefix: list.Prefix, Delimiter: list.Delimiter, Last: last, Revision: view.Revision}
+		next := cursorFields{Namespace: namespace, Prefix: list.Prefix, Delimiter: list.Delimiter, Last: last, Revision: standing.Revision}
 		if page.Next, err = next.encode(); err != nil {
-			return Page{}, Standing{}, fmt.Errorf("list %s/%s: %w", namespace, list.Prefix, err)
+			return Page{}, Standing{}, err
 		}
 	}
 	return page, standing, nil
@@ -64,8 +82,31 @@ func (s *Store) List(ctx context.Context, namespace string, list ListOptions, o 
 // Standing says what an answer of the local state would be worth now.
 func (s *Store) Standing() Standing { return s.standing(Local, s.state.View()) }
 
-// read returns a view that is as fresh as o demands.
-func (s *Store) read(ctx context.Context, o ReadOptions) (*View, Standing, error) {
+// View returns a view that is as fresh as o demands and, if o says At, can be
+// read there. The standing is that of an answer from it, at its revision or at
+// o.At. Its errors are those of Get.
+func (s *Store) View(ctx context.Context, o ReadOptions) (*View, Standing, error) {
+	view, standing, err := s.newest(ctx, o)
+	if err != nil {
+		return nil, Standing{}, err
+	}
+	standing, err = asOf(view, standing, o.At)
+	return view, standing, err
+}
+
+// asOf returns the standing of an answer from a view at a revision, 0 for the
+// view's own.
+func asOf(view *View, standing Standing, at uint64) (Standing, error) {
+	standing.Revision = view.Revision
+	if at == 0 {
+		return standing, nil
+	}
+	standing.Revision = at
+	return standing, view.CheckRevision(at)
+}
+
+// newest returns a view that is as fresh as o demands, whatever it says At.
+func (s *Store) newest(ctx context.Context, o ReadOptions) (*View, Standing, error) {
 	if err := o.check(); err != nil {
 		return nil, Standing{}, err
 	}

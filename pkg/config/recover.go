@@ -6,7 +6,7 @@ const recoverRevisions = 1_000_000_000
 
 // Recover moves the revision so far on that none is ever issued twice: not those
 // of changes that the store lost when it was recovered from one member, and not
-// those of an earlier recovery. No key changes. No client can ask for it; the
+// those of an earlier recovery. No key changes, and history begins anew there. No client can ask for it; the
 // recovery writes it into the log.
 type Recover struct {
 	// TimeMicros is when the recovery was ordered, in microseconds since 1970.
@@ -42,6 +42,8 @@ func (s *State) recover(f *recoverFields) Result {
 		return Result{Outcome: OutcomeMalformed, Revision: s.revision}
 	}
 	s.revision = next
+	// What other members did under the numbers in between, nobody knows.
+	s.history.oldest, s.touchedHistory = next, true
 	s.changes.setMany() // Nobody's last revision is the newest any more.
 	return Result{Outcome: OutcomeApplied, Revision: s.revision}
 }

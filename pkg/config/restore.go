@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"unique"
 )
 
 // Restore replaces the state by the snapshot that r holds to its end, wakes
@@ -26,6 +25,7 @@ func (s *State) Restore(r io.Reader) error {
 		s.touched[name] = struct{}{}
 	}
 	s.changes.setMany()
+	s.touchedHistory = true
 	s.publish()
 	return nil
 }
@@ -57,13 +57,17 @@ func (r *frameReader) contents() (*contents, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case kind == frameSession && previous == "":
+		switch journal := c.history.journal.Len(); {
+		case kind == frameSession && previous == "" && journal == 0:
 			if member, err = r.session(c, member, fields); err != nil {
 				return nil, err
 			}
-		case kind == frameNamespace:
+		case kind == frameNamespace && journal == 0:
 			if previous, err = r.space(c, previous, fields); err != nil {
+				return nil, err
+			}
+		case kind == frameRevision:
+			if err := r.revision(c, fields); err != nil {
 				return nil, err
 			}
 		case kind == frameEnd:
@@ -79,11 +83,17 @@ func (r *frameReader) header(c *contents) error {
 	if err := r.expect(frameHeader, &header); err != nil {
 		return err
 	}
-	if len(header.Hash) != len(c.hash) || header.QuotaBytes < 0 || header.Revision > maxRevision {
-		return fmt.Errorf("%w: header of index %d, revision %d, quota %d and a hash of %d bytes",
-			ErrBadSnapshot, header.Index, header.Revision, header.QuotaBytes, len(header.Hash))
+	if len(header.Hash) != len(c.hash) || header.Revision > maxRevision || header.Oldest > header.Revision ||
+		header.QuotaBytes < 0 || header.HistoryBytes < 0 {
+		return fmt.Errorf("%w: header of index %d, revisions %d to %d, quota %d, %d bytes of history and a hash of %d bytes",
+			ErrBadSnapshot, header.Index, header.Oldest, header.Revision, header.QuotaBytes, header.HistoryBytes, len(header.Hash))
 	}
-	c.index, c.revision, c.quotaBytes = header.Index, header.Revision, header.QuotaBytes
+	c.index, c.revision = header.Index, header.Revision
+	c.limits = limits{
+		quotaBytes: header.QuotaBytes, historyAgeMillis: header.HistoryAgeMillis,
+		historyRevisions: header.HistoryRevisions, historyBytes: header.HistoryBytes,
+	}
+	c.history.ageMillis, c.history.oldest = header.AgeMillis, header.Oldest
 	copy(c.hash[:], header.Hash)
 	return nil
 }
@@ -105,81 +115,6 @@ func (r *frameReader) session(c *contents, previous uint64, fields []byte) (uint
 	}
 	c.sessions[f.Member] = one
 	return f.Member, nil
-}
-
-// space reads the entries of the namespace that fields announces and returns
-// its name, which must come after previous.
-func (r *frameReader) space(c *contents, previous string, fields []byte) (string, error) {
-	var announced namespaceFields
-	if err := decodeFrame(frameNamespace, fields, &announced); err != nil {
-		return "", err
-	}
-	if err := CheckNamespace(announced.Name); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrBadSnapshot, err)
-	}
-	if announced.Name <= previous || announced.Keys == 0 {
-		return "", fmt.Errorf("%w: namespace %q with %d keys follows %q", ErrBadSnapshot, announced.Name, announced.Keys, previous)
-	}
-	sp := new(space)
-	c.bytes += namespaceOverheadBytes
-	last := ""
-	for range announced.Keys {
-		entry, err := r.entry(c.revision)
-		if err != nil {
-			return "", err
-		}
-		if entry.Key <= last {
-			return "", fmt.Errorf("%w: key %q follows %q", ErrBadSnapshot, entry.Key, last)
-		}
-		last = entry.Key
-		sp.entries.Load(entry.Key, entry)
-		c.bytes += entry.chargeBytes()
-	}
-	c.spaces[announced.Name] = sp
-	c.keys += sp.entries.Len()
-	return announced.Name, nil
-}
-
-// entry reads one entry of a store at revision.
-func (r *frameReader) entry(revision uint64) (*Entry, error) {
-	var f entryFields
-	if err := r.expect(frameEntry, &f); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(CheckKey(f.Key), checkValue(f.Value), checkMediaTypeBytes(f.MediaType)); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadSnapshot, err)
-	}
-	if f.CreateRevision == 0 || f.CreateRevision > f.ModRevision || f.ModRevision > revision || f.Version == 0 {
-		return nil, fmt.Errorf("%w: key %q is created at %d, written at %d, version %d, in a store of revision %d",
-			ErrBadSnapshot, f.Key, f.CreateRevision, f.ModRevision, f.Version, revision)
-	}
-	return &Entry{
-		Key: f.Key, Value: f.Value, MediaType: unique.Make(f.MediaType).Value(),
-		CreateRevision: f.CreateRevision, ModRevision: f.ModRevision, Version: f.Version,
-	}, nil
-}
-
-// end compares what was read with what the writer had; checksum is that of
-// everything before the end frame.
-func (r *frameReader) end(c *contents, checksum uint32, fields []byte) error {
-	var end endFields
-	if err := decodeFrame(frameEnd, fields, &end); err != nil {
-		return err
-	}
-	read := endFields{
-		Sessions: uint64(len(c.sessions)), Namespaces: uint64(len(c.spaces)), Keys: uint64(c.keys), Bytes: c.bytes, Checksum: checksum,
-	}
-	if read != end {
-		return fmt.Errorf("%w: it sums up to %+v and says %+v", ErrBadSnapshot, read, end)
-	}
-	switch _, err := r.from.ReadByte(); {
-	case err == nil:
-		return fmt.Errorf("%w: more follows its end", ErrBadSnapshot)
-	case errors.Is(err, io.EOF):
-		return nil
-	default:
-		return err
-	}
 }
 
 // expect reads a frame that must be of one kind.

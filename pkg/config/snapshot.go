@@ -13,7 +13,9 @@ import (
 //	magic (8 bytes, the last one the version of the format)
 //	header frame
 //	for each member that proposed, in order of their IDs: a session frame
-//	for each namespace in order: a namespace frame, then a frame for each entry in order
+//	for each namespace in order: a namespace frame, then a frame for each live entry in order of keys,
+//		then one for each older entry in order of keys and revisions
+//	for each revision of the journal in order: a revision frame
 //	end frame
 //
 // and a frame is
@@ -21,7 +23,7 @@ import (
 //	length of payload (4 bytes) | CRC-32C of payload (4 bytes) | payload: kind (1 byte), msgpack array
 //
 // with numbers in network order. The same state gives the same bytes.
-const snapshotMagic = "cnclave\x02"
+const snapshotMagic = "cnclave\x03"
 
 // frameKind tells what a frame's payload holds.
 type frameKind byte
@@ -31,15 +33,16 @@ const (
 	frameSession   frameKind = 'S'
 	frameNamespace frameKind = 'N'
 	frameEntry     frameKind = 'E'
+	frameRevision  frameKind = 'R'
 	frameEnd       frameKind = 'Z'
 )
 
 const (
 	// framePreludeBytes is what stands before a frame's payload.
 	framePreludeBytes = 8
-	// maxFrameBytes bounds a payload: the largest entry with room for the
-	// numbers around it.
-	maxFrameBytes = MaxValueBytes + MaxKeyBytes + MaxMediaTypeBytes + 1024
+	// maxFrameBytes bounds a payload: the names of all changes of the largest
+	// revision, which are more than the largest entry, with room for the rest.
+	maxFrameBytes = MaxRevisionChanges*(MaxKeyBytes+3) + MaxNamespaceBytes + MaxReasonBytes + 1024
 )
 
 // The arrays of the frames. Any change needs a new version of the format.
@@ -49,6 +52,12 @@ type (
 		Revision   uint64
 		Hash       []byte
 		QuotaBytes int64
+		// What history keeps, its clock and where it begins.
+		HistoryAgeMillis uint64
+		HistoryRevisions uint64
+		HistoryBytes     int64
+		AgeMillis        uint64
+		Oldest           uint64
 	}
 	sessionFields struct {
 		Member   uint64
@@ -60,7 +69,9 @@ type (
 	}
 	namespaceFields struct {
 		Name string
-		Keys uint64
+		// Keys is the number of live entries, Older that of older ones.
+		Keys  uint64
+		Older uint64
 	}
 	entryFields struct {
 		Key            string
@@ -69,12 +80,25 @@ type (
 		CreateRevision uint64
 		ModRevision    uint64
 		Version        uint64
+		TimeMillis     uint64
+	}
+	revisionFields struct {
+		Number     uint64
+		TimeMillis uint64
+		AgeMillis  uint64
+		Reason     string
+		// Changes is what encodeChanges returns.
+		Changes []byte
 	}
 	endFields struct {
 		Sessions   uint64
 		Namespaces uint64
 		Keys       uint64
 		Bytes      int64
+		// Older, Revisions and HistoryBytes sum up history.
+		Older        uint64
+		Revisions    uint64
+		HistoryBytes int64
 		// Checksum is the CRC-32C of everything before this frame, so that
 		// whole frames can't be missing or in another order.
 		Checksum uint32
@@ -83,23 +107,29 @@ type (
 
 // frameFieldCounts are the lengths of those arrays.
 var frameFieldCounts = map[frameKind]int{
-	frameHeader: 4, frameSession: 5, frameNamespace: 2, frameEntry: 6, frameEnd: 5,
+	frameHeader: 9, frameSession: 5, frameNamespace: 3, frameEntry: 7, frameRevision: 5, frameEnd: 8,
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Snapshot is a frozen view that can be written out while the state goes on.
 type Snapshot struct {
-	view       *View
-	quotaBytes int64
-	sessions   []frozenSession
+	view      *View
+	limits    limits
+	ageMillis uint64
+	// pruned counts the changes that the journal's first revision has lost.
+	pruned   int
+	sessions []frozenSession
 }
 
 // Snapshot publishes what was applied and freezes it. It takes the same time
 // whatever the number of keys, and copies the results that are kept for members.
 func (s *State) Snapshot() *Snapshot {
 	s.publish()
-	return &Snapshot{view: s.View(), quotaBytes: s.quotaBytes, sessions: s.freezeSessions()}
+	return &Snapshot{
+		view: s.View(), limits: s.limits, ageMillis: s.history.ageMillis, pruned: s.history.pruned,
+		sessions: s.freezeSessions(),
+	}
 }
 
 // Index is the last index of the log that the snapshot includes.
@@ -128,7 +158,9 @@ func (s *Snapshot) write(out *frameWriter) error {
 		return err
 	}
 	if err := out.frame(frameHeader, &headerFields{
-		Index: s.view.Index, Revision: s.view.Revision, Hash: s.view.Hash[:], QuotaBytes: s.quotaBytes,
+		Index: s.view.Index, Revision: s.view.Revision, Hash: s.view.Hash[:], QuotaBytes: s.limits.quotaBytes,
+		HistoryAgeMillis: s.limits.historyAgeMillis, HistoryRevisions: s.limits.historyRevisions, HistoryBytes: s.limits.historyBytes,
+		AgeMillis: s.ageMillis, Oldest: s.view.oldest,
 	}); err != nil {
 		return err
 	}
@@ -140,19 +172,57 @@ func (s *Snapshot) write(out *frameWriter) error {
 			return err
 		}
 	}
+	end := endFields{
+		Sessions: uint64(len(s.sessions)), Namespaces: uint64(s.view.spaces.Len()), Keys: uint64(s.view.Keys), Bytes: s.view.LiveBytes,
+		Revisions: uint64(s.view.journal.Len()), HistoryBytes: s.view.HistoryBytes,
+	}
 	var err error
-	s.view.spaces.Scan(func(name string, sp *space) bool {
-		err = out.space(name, sp)
+	s.view.spaces.Scan(func(_ string, sp *space) bool {
+		end.Older += uint64(sp.olderLen())
+		err = out.space(sp)
 		return err == nil
 	})
 	if err != nil {
 		return err
 	}
-	return out.frame(frameEnd, &endFields{
-		Sessions:   uint64(len(s.sessions)),
-		Namespaces: uint64(s.view.spaces.Len()), Keys: uint64(s.view.Keys), Bytes: s.view.LiveBytes,
-		Checksum: out.checksum,
+	if err := s.writeJournal(out); err != nil {
+		return err
+	}
+	end.Checksum = out.checksum
+	return out.frame(frameEnd, &end)
+}
+
+// writeJournal writes the revisions, the first one without what it has lost: its
+// changes are there to be looked up among the entries.
+func (s *Snapshot) writeJournal(out *frameWriter) (err error) {
+	lost := s.pruned
+	s.view.journal.Scan(func(number uint64, r *Revision) bool {
+		err = out.frame(frameRevision, &revisionFields{
+			Number: number, TimeMillis: r.TimeMillis, AgeMillis: r.ageMillis, Reason: r.Reason, Changes: encodeChanges(r.Changes[lost:]),
+		})
+		lost = 0
+		return err == nil
 	})
+	return err
+}
+
+// encodeChanges writes, for each change, the namespace and the key with their
+// lengths in front, of one byte and two. A namespace that is that of the change
+// before has length 0.
+func encodeChanges(changes []Change) []byte {
+	var out []byte
+	previous := ""
+	for _, c := range changes {
+		if c.Namespace == previous {
+			out = append(out, 0)
+		} else {
+			previous = c.Namespace
+			out = append(append(out, byte(len(previous))), previous...)
+		}
+		out = binary.BigEndian.AppendUint16(out, uint16(len(c.Entry.Key)))
+		out = append(out, c.Entry.Key...)
+	}
+	return out
 }
 
 // frameWriter writes frames and sums them up.
@@ -163,19 +233,30 @@ type frameWriter struct {
 	payload  []byte
 }
 
-func (w *frameWriter) space(name string, sp *space) error {
-	if err := w.frame(frameNamespace, &namespaceFields{Name: name, Keys: uint64(sp.entries.Len())}); err != nil {
+func (w *frameWriter) space(sp *space) error {
+	fields := namespaceFields{Name: sp.name, Keys: uint64(sp.entries.Len()), Older: uint64(sp.olderLen())}
+	if err := w.frame(frameNamespace, &fields); err != nil {
 		return err
 	}
 	var err error
 	sp.entries.Scan(func(_ string, e *Entry) bool {
-		err = w.frame(frameEntry, &entryFields{
-			Key: e.Key, Value: e.Value, MediaType: e.MediaType,
-			CreateRevision: e.CreateRevision, ModRevision: e.ModRevision, Version: e.Version,
-		})
+		err = w.entry(e)
 		return err == nil
 	})
+	if err == nil && sp.older != nil {
+		sp.older.Scan(func(e *Entry) bool {
+			err = w.entry(e)
+			return err == nil
+		})
+	}
 	return err
+}
+
+func (w *frameWriter) entry(e *Entry) error {
+	return w.frame(frameEntry, &entryFields{
+		Key: e.Key, Value: e.Value, MediaType: e.MediaType,
+		CreateRevision: e.CreateRevision, ModRevision: e.ModRevision, Version: e.Version, TimeMillis: e.TimeMillis,
+	})
 }
 
 func (w *frameWriter) frame(kind frameKind, fields any) error {

@@ -2,13 +2,33 @@ package config
 
 import "github.com/tidwall/btree"
 
-// space is the live content of one namespace: its entries in byte order of
-// their keys, in a tree whose copies share what they have in common.
+// space is the content of one namespace, in trees whose copies share what they
+// have in common.
 type space struct {
+	name string
+	// entries holds what is live, in byte order of the keys.
 	entries btree.Map[string, *Entry]
+	// older holds the entries that were replaced and the tombstones, as far as
+	// history reaches; nil when there are none. It stands apart so that nobody
+	// who reads what is live ever walks over it.
+	older *versions
+	// bytes is what the live entries count, the namespace's own overhead included.
+	bytes int64
 }
 
-// get returns the entry of a key, or nil. A nil space is an empty one.
+// versions holds entries by key, and those of one key by ModRevision.
+type versions = btree.BTreeG[*Entry]
+
+func newVersions() *versions {
+	return btree.NewBTreeGOptions(func(a, b *Entry) bool {
+		if a.Key != b.Key {
+			return a.Key < b.Key
+		}
+		return a.ModRevision < b.ModRevision
+	}, btree.Options{NoLocks: true})
+}
+
+// get returns the live entry of a key, or nil. A nil space is an empty one.
 func (s *space) get(key string) *Entry {
 	if s == nil {
 		return nil
@@ -17,8 +37,52 @@ func (s *space) get(key string) *Entry {
 	return entry
 }
 
+// before returns the older entry of a key that is the newest up to a revision,
+// or nil.
+func (s *space) before(key string, revision uint64) (found *Entry) {
+	if s.older == nil {
+		return nil
+	}
+	s.older.Descend(&Entry{Key: key, ModRevision: revision}, func(e *Entry) bool {
+		if e.Key == key {
+			found = e
+		}
+		return false
+	})
+	return found
+}
+
+// at returns the entry that a key had at a revision, or nil if it was absent.
+func (s *space) at(key string, revision uint64) *Entry {
+	if s == nil {
+		return nil
+	}
+	if live := s.get(key); live != nil && live.ModRevision <= revision {
+		return live
+	}
+	if e := s.before(key, revision); e != nil && !e.Deleted() {
+		return e
+	}
+	return nil
+}
+
+// olderLen returns the number of older entries.
+func (s *space) olderLen() int {
+	if s.older == nil {
+		return 0
+	}
+	return s.older.Len()
+}
+
+// empty tells whether the space holds nothing, live or older.
+func (s *space) empty() bool { return s.entries.Len() == 0 && s.older == nil }
+
 // freeze returns a view of the space that later changes of it leave alone. It
 // costs the same whatever the size; nodes are copied when they are changed.
 func (s *space) freeze() *space {
-	return &space{entries: *s.entries.Copy()}
+	frozen := &space{name: s.name, entries: *s.entries.Copy(), bytes: s.bytes}
+	if s.older != nil {
+		frozen.older = s.older.Copy()
+	}
+	return frozen
 }

@@ -23,6 +23,9 @@ type State struct {
 	// changes the keys.
 	touched map[string]struct{}
 	changes changeList
+	// touchedHistory tells that the journal or its beginning changed since then.
+	touchedHistory bool
+	turn           turn
 
 	hasher hash.Hash
 	fault  error
@@ -33,25 +36,43 @@ type State struct {
 // contents is all that the log determines: what a snapshot holds and a restore
 // replaces.
 type contents struct {
-	index      uint64
-	revision   uint64
-	hash       Hash
-	bytes      int64
-	quotaBytes int64
-	keys       int
-	// spaces holds the namespaces that have keys. Its order never matters:
-	// what is walked in order is a View.
-	spaces map[string]*space
+	index    uint64
+	revision uint64
+	hash     Hash
+	bytes    int64
+	keys     int
+	limits   limits
+	// spaces holds the namespaces that have keys or had them within history.
+	// Its order never matters: what is walked in order is a View.
+	spaces  map[string]*space
+	history history
 	// sessions holds what is remembered of members that propose.
 	sessions map[uint64]*session
 	// frozen holds what of spaces was published.
 	frozen btree.Map[string, *space]
 }
 
+// Stamp is when the leader took an entry of the log.
+type Stamp struct {
+	// TimeMillis is the leader's wall clock, in milliseconds since 1970. It is
+	// kept to be shown, and decides nothing.
+	TimeMillis uint64
+	// ElapsedMillis is what a monotonic clock of the leader counted since its
+	// entry before. History ages by the sum of it, and by nothing else.
+	ElapsedMillis uint64
+}
+
+// turn is what belongs to the index that is being applied.
+type turn struct {
+	stamp Stamp
+	// added is how many bytes it added to history.
+	added int64
+}
+
 // NewState returns the empty state, from before the first index.
 func NewState() *State {
 	s := &State{
-		contents: contents{quotaBytes: defaultQuotaBytes, spaces: map[string]*space{}, sessions: map[uint64]*session{}},
+		contents: contents{limits: defaultLimits, spaces: map[string]*space{}, sessions: map[uint64]*session{}},
 		touched:  map[string]struct{}{},
 		hasher:   sha256.New(),
 	}
@@ -60,8 +81,8 @@ func NewState() *State {
 	return s
 }
 
-// Apply takes the log's next index into the state and returns what it did.
-// command is nil for an index that holds none, such as a no-op or a change of
+// Apply takes the log's next index, made at stamp, into the state and returns
+// what it did. command is nil for an index that holds none, such as a no-op or a change of
 // membership: the state sees every index. Of several copies of one proposal,
 // which have the same member, boot and sequence in from, the first is carried
 // out; the others change nothing and return its result, or OutcomeForgotten once
@@ -69,19 +90,23 @@ func NewState() *State {
 // keeps no part of command.
 //
 // An index out of order is a fault of the caller and panics.
-func (s *State) Apply(index uint64, from Origin, command []byte) Result {
+func (s *State) Apply(index uint64, stamp Stamp, from Origin, command []byte) Result {
 	if s.fault != nil {
 		return Result{Outcome: OutcomeUnknownCommand, Revision: s.revision}
 	}
 	if index != s.index+1 {
 		panic(fmt.Sprintf("config: index %d applied after %d", index, s.index))
 	}
+	s.turn = turn{stamp: stamp}
+	// A change that follows a long silence is not as old as the silence.
+	s.history.ageMillis += stamp.ElapsedMillis
 	result := Result{Revision: s.revision}
 	if len(command) > 0 {
 		result = s.executeOnce(index, from, command)
 	}
 	if s.fault == nil {
 		s.index = index
+		s.prune()
 		s.chain(from, command, result)
 	}
 	return result
@@ -114,20 +139,30 @@ func (s *State) publish() {
 		}
 	}
 	clear(s.touched)
-	s.view.Store(&View{
+	view := &View{
 		Index: s.index, Revision: s.revision, Hash: s.hash, LiveBytes: s.bytes, Keys: s.keys,
+		HistoryBytes: s.history.bytes, oldest: s.history.oldest,
 		spaces: s.frozen.Copy(), fault: s.fault,
-	})
+	}
+	if before := s.view.Load(); before != nil && !s.touchedHistory {
+		view.journal = before.journal
+	} else {
+		view.journal = s.history.journal.Copy()
+		s.touchedHistory = false
+	}
+	s.view.Store(view)
 	s.hub.announce(&s.changes)
 }
 
 // chain adds an index to the hash.
 func (s *State) chain(from Origin, command []byte, result Result) {
-	var numbers [11 * 8]byte
-	for i, n := range [11]uint64{
+	var numbers [15 * 8]byte
+	for i, n := range [15]uint64{
 		s.index, uint64(result.Outcome), result.Revision, result.Current,
 		result.CreateRevision, result.Version, uint64(s.bytes),
 		from.Member, from.Boot, from.Sequence, from.Answered,
+		s.turn.stamp.TimeMillis, s.history.ageMillis,
+		s.history.oldest, uint64(s.history.bytes),
 	} {
 		binary.BigEndian.PutUint64(numbers[8*i:], n)
 	}

@@ -38,8 +38,8 @@ func TestReadersSeeWhatWasPublishedAndNothingElse(t *testing.T) {
 	l := newLog(t)
 	l.apply(put("a", "1"))
 	before := l.state.View()
-	l.state.Apply(2, config.Origin{}, encode(t, put("a", "2")))
-	l.state.Apply(3, config.Origin{}, encode(t, put("b", "2")))
+	l.state.Apply(2, config.Stamp{}, config.Origin{}, encode(t, put("a", "2")))
+	l.state.Apply(3, config.Stamp{}, config.Origin{}, encode(t, put("b", "2")))
 	if now := l.state.View(); now != before {
 		t.Error("an unpublished change is visible")
 	}
@@ -58,7 +58,7 @@ func TestBatchesOfAnySizeGiveTheSameState(t *testing.T) {
 	for _, batch := range []uint64{1, 7, 1000} {
 		s := config.NewState()
 		for i := range uint64(1000) {
-			s.Apply(i+1, config.Origin{}, encode(t, put(fmt.Sprintf("k%d", i%37), fmt.Sprint(i))))
+			s.Apply(i+1, config.Stamp{}, config.Origin{}, encode(t, put(fmt.Sprintf("k%d", i%37), fmt.Sprint(i))))
 			if i%batch == 0 {
 				s.Publish()
 			}
@@ -73,11 +73,11 @@ func TestBatchesOfAnySizeGiveTheSameState(t *testing.T) {
 func TestTheHashTellsLogsApart(t *testing.T) {
 	logs := map[string][]func(*config.State, uint64){
 		"nothing":       {},
-		"no-op":         {func(s *config.State, i uint64) { s.Apply(i, config.Origin{}, nil) }},
-		"put":           {func(s *config.State, i uint64) { s.Apply(i, config.Origin{}, encode(t, put("a", "1"))) }},
-		"another value": {func(s *config.State, i uint64) { s.Apply(i, config.Origin{}, encode(t, put("a", "2"))) }},
-		"refused":       {func(s *config.State, i uint64) { s.Apply(i, config.Origin{}, encode(t, del("a"))) }},
-		"malformed":     {func(s *config.State, i uint64) { s.Apply(i, config.Origin{}, []byte{1, 1}) }},
+		"no-op":         {func(s *config.State, i uint64) { s.Apply(i, config.Stamp{}, config.Origin{}, nil) }},
+		"put":           {func(s *config.State, i uint64) { s.Apply(i, config.Stamp{}, config.Origin{}, encode(t, put("a", "1"))) }},
+		"another value": {func(s *config.State, i uint64) { s.Apply(i, config.Stamp{}, config.Origin{}, encode(t, put("a", "2"))) }},
+		"refused":       {func(s *config.State, i uint64) { s.Apply(i, config.Stamp{}, config.Origin{}, encode(t, del("a"))) }},
+		"malformed":     {func(s *config.State, i uint64) { s.Apply(i, config.Stamp{}, config.Origin{}, []byte{1, 1}) }},
 	}
 	seen := map[config.Hash]string{}
 	for name, steps := range logs {
@@ -134,10 +134,10 @@ func TestAnUnknownCommandStopsTheStateBeforeIt(t *testing.T) {
 		l := newLog(t)
 		l.apply(put("a", "1"))
 		before := l.state.View()
-		if got := l.state.Apply(2, config.Origin{}, command); got.Outcome != config.OutcomeUnknownCommand || !errors.Is(got.Err(), config.ErrParked) {
+		if got := l.state.Apply(2, config.Stamp{}, config.Origin{}, command); got.Outcome != config.OutcomeUnknownCommand || !errors.Is(got.Err(), config.ErrParked) {
 			t.Errorf("%s: %+v", name, got)
 		}
-		l.state.Apply(3, config.Origin{}, encode(t, put("a", "2")))
+		l.state.Apply(3, config.Stamp{}, config.Origin{}, encode(t, put("a", "2")))
 		l.state.Publish()
 		after := l.state.View()
 		if !errors.Is(l.state.Fault(), config.ErrUnknownCommand) || !strings.Contains(l.state.Fault().Error(), "index 2") {
@@ -156,7 +156,7 @@ func TestAnUnknownCommandStopsTheStateBeforeIt(t *testing.T) {
 		if err := l.state.Restore(bytes.NewReader(snapshot(t, other.state))); err != nil || l.state.Fault() != nil {
 			t.Errorf("%s: after a restore: %v, fault %v", name, err, l.state.Fault())
 		}
-		if got := l.state.Apply(4, config.Origin{}, encode(t, put("a", "4"))); got.Revision != 4 {
+		if got := l.state.Apply(4, config.Stamp{}, config.Origin{}, encode(t, put("a", "4"))); got.Revision != 4 {
 			t.Errorf("%s: after a restore: %+v", name, got)
 		}
 	}
@@ -173,7 +173,7 @@ func TestAMalformedCommandIsPassedOver(t *testing.T) {
 	} {
 		l := newLog(t)
 		l.apply(put("a", "1"))
-		got := l.state.Apply(2, config.Origin{}, command)
+		got := l.state.Apply(2, config.Stamp{}, config.Origin{}, command)
 		if got.Outcome != config.OutcomeMalformed || !errors.Is(got.Err(), config.ErrMalformedCommand) {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -194,7 +194,7 @@ func TestAnIndexOutOfOrderPanics(t *testing.T) {
 					t.Errorf("index %d after 1 was accepted", index)
 				}
 			}()
-			l.state.Apply(index, config.Origin{}, nil)
+			l.state.Apply(index, config.Stamp{}, config.Origin{}, nil)
 		}()
 	}
 }
@@ -202,7 +202,7 @@ func TestAnIndexOutOfOrderPanics(t *testing.T) {
 func TestApplyKeepsNoPartOfTheCommand(t *testing.T) {
 	l := newLog(t)
 	command := encode(t, put("a", "value"))
-	l.state.Apply(1, config.Origin{}, command)
+	l.state.Apply(1, config.Stamp{}, config.Origin{}, command)
 	for i := range command {
 		command[i] = 0xee
 	}

@@ -21,8 +21,13 @@ type View struct {
 	LiveBytes int64
 	// Keys is the number of live keys.
 	Keys int
+	// HistoryBytes is what older entries and the journal are charged against the
+	// limit of history.
+	HistoryBytes int64
 
-	spaces *btree.Map[string, *space]
+	spaces  *btree.Map[string, *space]
+	journal *frozenJournal
+	oldest  uint64
 	// fault is why the state stands still, nil while it doesn't.
 	fault error
 }

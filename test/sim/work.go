@@ -99,13 +99,18 @@ func (n *node) apply(entries []raft.Entry) []any {
 		if e.Kind == raft.EntryCommand {
 			command = e.Data
 		}
-		result := n.machine.Apply(uint64(e.Index), origin(e), command)
+		result := n.machine.Apply(uint64(e.Index), stamp(e), origin(e), command)
 		results[i] = result
 		n.w.oracle.applied(n, e, result)
 	}
 	n.machine.Publish()
 	n.w.oracle.published(n)
 	return results
+}
+
+// stamp says in the store's words when the leader took an entry.
+func stamp(e *raft.Entry) config.Stamp {
+	return config.Stamp{TimeMillis: e.TimeMillis, ElapsedMillis: e.ElapsedMillis}
 }
 
 // origin says in the store's words who proposed an entry.

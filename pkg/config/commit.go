@@ -1,0 +1,75 @@
+package config
+
+// write replaces the entry of one key.
+type write struct {
+	// old is the live entry, nil when the key is absent.
+	old *Entry
+	// next is of the revision that is being made; a tombstone deletes the key.
+	next *Entry
+}
+
+// tombstone returns the entry that deletes a key with the next revision.
+func (s *State) tombstone(old *Entry) *Entry {
+	return &Entry{Key: old.Key, ModRevision: s.revision + 1, TimeMillis: s.turn.stamp.TimeMillis}
+}
+
+// growth is what writes of different keys add to the live bytes of a space. A
+// nil space is an empty one.
+func (s *space) growth(writes ...write) (bytes int64) {
+	before := 0
+	if s != nil {
+		before = s.entries.Len()
+	}
+	after := before
+	for _, w := range writes {
+		if w.old != nil {
+			bytes -= w.old.chargeBytes()
+			after--
+		}
+		if !w.next.Deleted() {
+			bytes += w.next.chargeBytes()
+			after++
+		}
+	}
+	if before == 0 && after > 0 {
+		bytes += namespaceOverheadBytes
+	}
+	if before > 0 && after == 0 {
+		bytes -= namespaceOverheadBytes
+	}
+	return bytes
+}
+
+// commit carries out writes of different keys of a namespace as one revision.
+// Whatever changes keys comes through here, and nothing is refused any more:
+// growth is what the caller found them to add.
+func (s *State) commit(namespace, reason string, growth int64, writes ...write) {
+	s.revision++
+	sp := s.spaces[namespace]
+	if sp == nil {
+		sp = &space{name: namespace}
+		s.spaces[namespace] = sp
+	}
+	s.touched[sp.name] = struct{}{}
+	s.bytes += growth
+	sp.bytes += growth
+	s.keys -= sp.entries.Len()
+	revision := newRevision(s.revision, len(writes))
+	revision.TimeMillis, revision.Reason = s.turn.stamp.TimeMillis, reason
+	revision.ageMillis = s.history.ageMillis
+	for i, w := range writes {
+		revision.Changes[i] = Change{Namespace: sp.name, Entry: w.next}
+		s.changes.add(sp.name, w.next.Key)
+		if w.old != nil {
+			s.retire(sp, w.old)
+		}
+		if w.next.Deleted() {
+			sp.entries.Delete(w.next.Key)
+			s.retire(sp, w.next)
+		} else {
+			sp.entries.Set(w.next.Key, w.next)
+		}
+	}
+	s.keys += sp.entries.Len()
+	s.record(revision)
+}

@@ -35,21 +35,28 @@ func raw(t *testing.T, base, text string) int {
 }
 
 func TestBodiesAreLimitedInSizeAndTime(t *testing.T) {
-	base := newAPI(t, nil).serveWithin(50 * time.Millisecond)
+	a := newAPI(t, nil)
+	patient, impatient := a.serve(), a.serveWithin(50*time.Millisecond)
 	const head = "PUT /v1/kv/pay/a HTTP/1.1\r\nHost: localhost\r\n"
 	for name, c := range map[string]struct {
 		text   string
 		status int
+		// late is set where the rest never comes.
+		late bool
 	}{
-		"announced too long": {head + fmt.Sprintf("Content-Length: %d\r\n\r\n", config.MaxValueBytes+1), 413},
-		"chunked too long":   {head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", config.MaxValueBytes+1, strings.Repeat("v", config.MaxValueBytes+1)), 413},
-		"chunked":            {head + "Transfer-Encoding: chunked\r\n\r\n1\r\nv\r\n0\r\n\r\n", 201},
-		"never sent":         {head + "Content-Length: 5\r\n\r\nv", 400},
-		"never ended":        {head + "Transfer-Encoding: chunked\r\n\r\n1\r\nv\r\n", 400},
-		"refused unread":     {strings.Replace(head, "/a ", "/ ", 1) + "Content-Length: 5\r\n\r\nv", 400},
-		"header too long":    {head + "X-Long: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", 431},
+		"announced too long": {head + fmt.Sprintf("Content-Length: %d\r\n\r\n", config.MaxValueBytes+1), 413, true},
+		"chunked too long":   {head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", config.MaxValueBytes+1, strings.Repeat("v", config.MaxValueBytes+1)), 413, false},
+		"chunked":            {head + "Transfer-Encoding: chunked\r\n\r\n1\r\nv\r\n0\r\n\r\n", 201, false},
+		"never sent":         {head + "Content-Length: 5\r\n\r\nv", 400, true},
+		"never ended":        {head + "Transfer-Encoding: chunked\r\n\r\n1\r\nv\r\n", 400, true},
+		"refused unread":     {strings.Replace(head, "/a ", "/ ", 1) + "Content-Length: 5\r\n\r\nv", 400, true},
+		"header too long":    {head + "X-Long: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", 431, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			base := patient
+			if c.late {
+				base = impatient
+			}
 			if got := raw(t, base, c.text); got != c.status {
 				t.Errorf("status %d, want %d", got, c.status)
 			}

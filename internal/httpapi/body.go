@@ -14,27 +14,27 @@ type heldBody struct {
 	weight int64
 }
 
-// readBody reads the body of a PUT within limits of size and memory; its time
-// is limited by the server (see NewServer). The caller gives it back by
-// releaseBody.
-func (h *Handler) readBody(r *http.Request) (heldBody, error) {
+// readBody reads a body within limits of size and memory; its time is limited by
+// the server (see NewServer). maxBytes is at most config.MaxValueBytes. The
+// caller gives the body back by releaseBody.
+func (h *Handler) readBody(r *http.Request, maxBytes int64) (heldBody, error) {
 	length := r.ContentLength
 	if length == 0 {
 		return heldBody{}, nil
 	}
-	if length > config.MaxValueBytes {
-		return heldBody{}, fmt.Errorf("%w: the body has %d bytes and may have %d", config.ErrTooLarge, length, config.MaxValueBytes)
+	if length > maxBytes {
+		return heldBody{}, fmt.Errorf("%w: the body has %d bytes and may have %d", config.ErrTooLarge, length, maxBytes)
 	}
 	body := heldBody{weight: length}
 	if length < 0 {
 		// It comes in chunks and may grow to the limit.
-		body.weight = config.MaxValueBytes
+		body.weight = maxBytes
 	}
 	if !h.bodies.TryAcquire(body.weight) {
 		return heldBody{}, fmt.Errorf("%w: the bodies being served take %d bytes", config.ErrOverloaded, h.MaxBodyBytes)
 	}
 	var err error
-	if body.bytes, err = receive(r, length); err != nil {
+	if body.bytes, err = receive(r, length, maxBytes); err != nil {
 		h.releaseBody(body)
 		return heldBody{}, err
 	}
@@ -43,8 +43,9 @@ func (h *Handler) readBody(r *http.Request) (heldBody, error) {
 
 func (h *Handler) releaseBody(body heldBody) { h.bodies.Release(body.weight) }
 
-// receive reads length bytes, or to the end when length is negative.
-func receive(r *http.Request, length int64) ([]byte, error) {
+// receive reads length bytes or, when length is negative, to the end, which must
+// come within maxBytes.
+func receive(r *http.Request, length, maxBytes int64) ([]byte, error) {
 	if length >= 0 {
 		bytes := make([]byte, length)
 		if n, err := io.ReadFull(r.Body, bytes); err != nil {
@@ -52,12 +53,12 @@ func receive(r *http.Request, length int64) ([]byte, error) {
 		}
 		return bytes, nil
 	}
-	bytes, err := io.ReadAll(io.LimitReader(r.Body, config.MaxValueBytes+1))
+	bytes, err := io.ReadAll(io.LimitReader(r.Body, maxBytes+1))
 	if err != nil {
 		return nil, errMalformed.because("the body ended after %d bytes: %v", len(bytes), err)
 	}
-	if len(bytes) > config.MaxValueBytes {
-		return nil, fmt.Errorf("%w: the body has more than %d bytes", config.ErrTooLarge, config.MaxValueBytes)
+	if int64(len(bytes)) > maxBytes {
+		return nil, fmt.Errorf("%w: the body has more than %d bytes", config.ErrTooLarge, maxBytes)
 	}
 	return bytes, nil
 }

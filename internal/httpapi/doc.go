@@ -14,7 +14,6 @@
 //   - Bodies, headers, connections, requests at a time, waiting requests and
 //     every wait are bounded.
 //   - Values appear in answers to their readers and nowhere else.
-//
 //   - No page of another origin can write through a visitor's browser: by what the
 //     browser tells of it, and because a JSON body must be called application/json.
 //
@@ -22,8 +21,20 @@
 // fresh, and never answers a host name that it wasn't told (421), so that a
 // page in a browser can't reach it by rebinding a name.
 //
-// Everything served is a row of the table in route.go, which says what its
-// requests may carry; see there for what a row checks by itself.
+// # A new endpoint
+//
+// Everything served is a row of the table in route.go: methods, path, query
+// parameters, headers that change the meaning, body, handler. What the row
+// doesn't list is refused before the handler. Beside it an endpoint needs
+//   - its operation in openapi.json, with every status and problem code;
+//   - a granted request in wholesome (everywhere_test.go), which then meets every
+//     failure that any operation can; and in status_test.go a success for each
+//     status below 400 and a refusal for each code that is its own;
+//   - for a JSON body readJSON, which is strict, and a fuzz target.
+//
+// The tests fail while table, document and answers differ, in any direction: a
+// parameter, header, status or code that only one of them has. A new kind of
+// failure is one line in errors.go.
 //
 // internal/node makes the Handler and the http.Server around it, and calls
 // Handler.Drain before it stops that server.

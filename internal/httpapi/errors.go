@@ -28,35 +28,44 @@ type kind struct {
 // All kinds. Those that have no counterpart in pkg/config are used as errors
 // themselves, through because.
 var (
-	errMalformed   = &kind{status: 400, code: "malformed", title: "The request can't be read"}
-	errUnsupported = &kind{status: 400, code: "unsupported", title: "The request asks for something that isn't offered"}
-	kindInvalid    = &kind{status: 400, code: "invalid", title: "A part of the request breaks a rule"}
-	errCrossOrigin = &kind{status: 403, code: "cross_origin", title: "A page of another origin may not do this"}
-	errNoEndpoint  = &kind{status: 404, code: "no_such_endpoint", title: "Nothing is served at this path"}
-	kindNotFound   = &kind{status: 404, code: "key_not_found", title: "No such key"}
-	errMethod      = &kind{status: 405, code: "method_not_allowed", title: "The path doesn't take this method"}
-	kindPruned     = &kind{status: 410, code: "pruned", title: "History no longer reaches that revision"}
-	kindConflict   = &kind{status: 412, code: "revision_mismatch", title: "Key changed since your read"}
-	kindTooLarge   = &kind{status: 413, code: "too_large", title: "The value is too large"}
-	errEncoding    = &kind{status: 415, code: "unsupported_encoding", title: "The body is in a form that isn't taken"}
-	errMediaType   = &kind{status: 415, code: "unsupported_media_type", title: "The body is of a type that isn't taken"}
-	errUnknownHost = &kind{status: 421, code: "unknown_host", title: "The request is for another host"}
-	kindWatches    = &kind{status: 429, code: "too_many_watchers", title: "Too many requests wait for a change", retryable: true}
-	kindInternal   = &kind{status: 500, code: "internal", title: "The server failed", unknown: true}
-	kindNoLeader   = &kind{status: 503, code: "no_leader", title: "No leader is known", retryable: true}
-	kindOverloaded = &kind{status: 503, code: "overloaded", title: "The server has too much to do", retryable: true}
-	kindStopping   = &kind{status: 503, code: "stopping", title: "The server is shutting down", retryable: true}
-	kindParked     = &kind{status: 503, code: "parked", title: "This member can't serve", retryable: true}
-	kindNotReady   = &kind{status: 503, code: "not_ready", title: "This member has not caught up since its start", retryable: true}
-	kindTooStale   = &kind{status: 503, code: "too_stale", title: "The state here is older than the bound", retryable: true}
+	errMalformed     = declare(kind{status: 400, code: "malformed", title: "The request can't be read"})
+	errUnsupported   = declare(kind{status: 400, code: "unsupported", title: "The request asks for something that isn't offered"})
+	kindInvalid      = declare(kind{status: 400, code: "invalid", title: "A part of the request breaks a rule"})
+	errCrossOrigin   = declare(kind{status: 403, code: "cross_origin", title: "A page of another origin may not do this"})
+	errNoEndpoint    = declare(kind{status: 404, code: "no_such_endpoint", title: "Nothing is served at this path"})
+	kindNotFound     = declare(kind{status: 404, code: "key_not_found", title: "No such key"})
+	errMethod        = declare(kind{status: 405, code: "method_not_allowed", title: "The path doesn't take this method"})
+	kindPruned       = declare(kind{status: 410, code: "pruned", title: "History no longer reaches that revision"})
+	kindConflict     = declare(kind{status: 412, code: "revision_mismatch", title: "Key changed since your read"})
+	kindTooLarge     = declare(kind{status: 413, code: "too_large", title: "The value or body is too large"})
+	errReplyTooLarge = declare(kind{status: 413, code: "reply_too_large", title: "The reply would be too large"})
+	errEncoding      = declare(kind{status: 415, code: "unsupported_encoding", title: "The body is in a form that isn't taken"})
+	errMediaType     = declare(kind{status: 415, code: "unsupported_media_type", title: "The body is of a type that isn't taken"})
+	errUnknownHost   = declare(kind{status: 421, code: "unknown_host", title: "The request is for another host"})
+	kindWatches      = declare(kind{status: 429, code: "too_many_watchers", title: "Too many requests wait for a change", retryable: true})
+	kindInternal     = declare(kind{status: 500, code: "internal", title: "The server failed", unknown: true})
+	kindNoLeader     = declare(kind{status: 503, code: "no_leader", title: "No leader is known", retryable: true})
+	kindOverloaded   = declare(kind{status: 503, code: "overloaded", title: "The server has too much to do", retryable: true})
+	kindStopping     = declare(kind{status: 503, code: "stopping", title: "The server is shutting down", retryable: true})
+	kindParked       = declare(kind{status: 503, code: "parked", title: "This member can't serve", retryable: true})
+	kindNotReady     = declare(kind{status: 503, code: "not_ready", title: "This member has not caught up since its start", retryable: true})
+	kindTooStale     = declare(kind{status: 503, code: "too_stale", title: "The state here is older than the bound", retryable: true})
 	// A write whose outcome is unknown isn't called retryable: sent again, it
 	// could undo what somebody wrote in between.
-	kindUnknown     = &kind{status: 504, code: "outcome_unknown", title: "What became of the write isn't known", unknown: true}
-	kindFuture      = &kind{status: 504, code: "revision_not_reached", title: "The store hasn't reached that revision", retryable: true}
-	kindNotCaughtUp = &kind{status: 504, code: "not_caught_up", title: "The state asked for wasn't here in time", retryable: true}
-	kindDiskFull    = &kind{status: 507, code: "disk_full", title: "There is no room on disk"}
-	kindQuota       = &kind{status: 507, code: "quota_exceeded", title: "The quota doesn't allow more bytes"}
+	kindUnknown     = declare(kind{status: 504, code: "outcome_unknown", title: "What became of the write isn't known", unknown: true})
+	kindFuture      = declare(kind{status: 504, code: "revision_not_reached", title: "The store hasn't reached that revision", retryable: true})
+	kindNotCaughtUp = declare(kind{status: 504, code: "not_caught_up", title: "The state asked for wasn't here in time", retryable: true})
+	kindDiskFull    = declare(kind{status: 507, code: "disk_full", title: "There is no room on disk"})
+	kindQuota       = declare(kind{status: 507, code: "quota_exceeded", title: "The quota doesn't allow more bytes"})
 )
+
+// declared are all kinds, in order.
+var declared []*kind
+
+func declare(k kind) *kind {
+	declared = append(declared, &k)
+	return &k
+}
 
 // kinds maps the errors of pkg/config. The first that matches counts.
 var kinds = []struct {
@@ -151,7 +160,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		Title: k.title, Status: k.status, Detail: err.Error(), Code: k.code, Outcome: "rejected",
 		Retryable: k.retryable, RequestID: h.requests.next(),
 	}
-	if k.unknown && r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if k.unknown && r.Method != http.MethodGet && r.Method != http.MethodHead && r.URL.Path != batchPath {
 		p.Outcome = "unknown"
 	}
 	standing := h.Store.Standing()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,64 @@ func FuzzRequest(f *testing.F) {
 			if read.Code != 200 || read.Body.String() != body || read.Header().Get("Etag") != w.Header().Get("Etag") {
 				t.Fatalf("%q: %q was written and %d %q is read", head, body, read.Code, read.Body)
 			}
+		}
+	})
+}
+
+// FuzzBatch sends arbitrary bytes as the body of a batch. What is granted must be
+// granted by the document, and have an answer to each item; the rest is told to
+// be malformed or to name what can't be.
+func FuzzBatch(f *testing.F) {
+	c := newContract(f)
+	for _, seed := range []string{
+		`{"items":[{"namespace":"pay","key":"a"},{"namespace":"pay","prefix":""}]}`, `{"items":[{"namespace":"pay","key":"\ud83d\ude00"}]}`,
+		`{"items":[{"namespace":"pay","key":"a","key":"b"}]}`, `{"Items":[{"namespace":"pay","key":"\ud800"}]}`, `{"items":[{"key":1.5e9}]}`, `[[[[{}]]]]`, "",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		q := jsonPost("/v1/batch", body)
+		got := fuzzAPI(t).do(q)
+		switch got.status {
+		case 200:
+			c.check(t, q, got)
+			var asked struct{ Items []any }
+			var answered struct{ Results []any }
+			if json.Unmarshal([]byte(body), &asked) != nil || json.Unmarshal([]byte(got.body), &answered) != nil || len(asked.Items) != len(answered.Results) {
+				t.Errorf("%q is answered with %q", body, got.body)
+			}
+		case 400:
+			c.check(t, q, got)
+		case 413:
+			if len(body) <= 1<<20 {
+				t.Errorf("%d bytes are too many", len(body))
+			}
+		default:
+			t.Errorf("%q: status %d", body, got.status)
+		}
+	})
+}
+
+// FuzzRead sends arbitrary queries and headers of a read. What is granted must
+// be granted by the document.
+func FuzzRead(f *testing.F) {
+	c := newContract(f)
+	for _, query := range []string{"consistency=bounded&max-staleness=2s", "meta=1", "values=1&limit=3&prefix=a", "consistency=session&min-revision=1", "max-staleness=1h1.5m"} {
+		f.Add(query, "application/x-ndjson")
+		f.Add(query, "application/vnd.conclave.entry+json;q=0.3")
+	}
+	f.Fuzz(func(t *testing.T, query, accept string) {
+		for _, path := range []string{"/v1/kv/pay/a", "/v1/keys/pay"} {
+			q := request{method: "GET", target: path + "?" + query, header: []string{"Accept: " + accept}}
+			where, err := url.ParseRequestURI(q.target)
+			if err != nil || strings.Contains(query, "session") || where.RawQuery != query {
+				return // not a request, or one that may take its time
+			}
+			got := fuzzAPI(t).do(q)
+			if got.status != 200 && got.status != 400 {
+				t.Errorf("%q: status %d", q.target, got.status)
+			}
+			c.check(t, q, got)
 		}
 	})
 }

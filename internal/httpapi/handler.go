@@ -16,9 +16,11 @@ type Handler struct {
 	Options
 	hosts    hosts
 	requests requestIDs
-	// serving counts the requests being served, bodies weighs theirs.
+	// serving counts the requests being served, bodies weighs theirs, replies
+	// what is gathered for them.
 	serving atomic.Int64
 	bodies  *semaphore.Weighted
+	replies *semaphore.Weighted
 	// browsers refuses what a page of another origin makes a browser send.
 	browsers http.CrossOriginProtection
 
@@ -36,7 +38,7 @@ func New(o Options) (*Handler, error) {
 	o = o.withDefaults()
 	return &Handler{
 		Options: o, hosts: newHosts(o.Hosts), requests: newRequestIDs(),
-		bodies: semaphore.NewWeighted(o.MaxBodyBytes), draining: make(chan struct{}),
+		bodies: semaphore.NewWeighted(o.MaxBodyBytes), replies: semaphore.NewWeighted(o.MaxReplyBytes), draining: make(chan struct{}),
 	}, nil
 }
 

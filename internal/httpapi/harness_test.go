@@ -39,6 +39,8 @@ type fakeReplicator struct {
 	full    bool
 	loss    error
 	silence bool
+	// overQuota is the answer of a state that has no room.
+	overQuota bool
 	// delay is how long a proposal takes, unless its caller gives up first.
 	delay time.Duration
 	// barrier is the answer to every read barrier.
@@ -60,6 +62,9 @@ func (f *fakeReplicator) Propose(ctx context.Context, command []byte, freesSpace
 	defer f.mu.Unlock()
 	if f.refusal != nil {
 		return config.Result{}, f.refusal
+	}
+	if f.overQuota {
+		return config.Result{Outcome: config.OutcomeQuota}, nil
 	}
 	if f.full && !freesSpace {
 		return config.Result{}, config.ErrDiskFull

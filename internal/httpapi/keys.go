@@ -25,7 +25,7 @@ type pageBody struct {
 // listParameters are the query parameters of a listing.
 var listParameters = append([]string{"prefix", "delimiter", "limit", "cursor", "values"}, readParameters...)
 
-// listKeys serves /v1/keys/{namespace}.
+// listKeys serves /v1/keys/{namespace}, a page at a time or as one stream.
 func (h *Handler) listKeys(w http.ResponseWriter, r *http.Request, to target) error {
 	list, err := listOptions(to.query)
 	if err != nil {
@@ -34,6 +34,9 @@ func (h *Handler) listKeys(w http.ResponseWriter, r *http.Request, to target) er
 	fresh, err := readOptions(to.query)
 	if err != nil {
 		return err
+	}
+	if accepts(r.Header, streamMediaType) {
+		return h.streamKeys(w, r, to, list, fresh)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.ReadTimeout)
 	defer cancel()
@@ -48,6 +51,7 @@ func (h *Handler) listKeys(w http.ResponseWriter, r *http.Request, to target) er
 	for _, e := range page.Entries {
 		body.Entries = append(body.Entries, newEntryBody(to.namespace, e, list.Values))
 	}
+	w.Header()["Vary"] = varyAccept
 	return writeJSON(w, standing, body)
 }
 

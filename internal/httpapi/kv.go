@@ -112,7 +112,7 @@ func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, to target) erro
 			return err
 		}
 	}
-	body, err := h.readBody(r)
+	body, err := h.readBody(r, config.MaxValueBytes)
 	if err != nil {
 		return err
 	}

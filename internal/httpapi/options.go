@@ -36,6 +36,9 @@ type Options struct {
 	// MaxBodyBytes is what the bodies of all requests being served may take
 	// together; default 64 MiB, at least config.MaxValueBytes.
 	MaxBodyBytes int64
+	// MaxReplyBytes is what the replies to batches being sent may take together;
+	// default 64 MiB, at least 16 MiB.
+	MaxReplyBytes int64
 }
 
 // Cluster tells what the cluster looks like from here.
@@ -58,6 +61,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("MaxRequests is %d and can't be negative", o.MaxRequests)
 	case o.MaxBodyBytes != 0 && o.MaxBodyBytes < config.MaxValueBytes:
 		return fmt.Errorf("MaxBodyBytes is %d, less than one value of %d", o.MaxBodyBytes, config.MaxValueBytes)
+	case o.MaxReplyBytes != 0 && o.MaxReplyBytes < maxReplyBytes:
+		return fmt.Errorf("MaxReplyBytes is %d, less than one reply of %d", o.MaxReplyBytes, maxReplyBytes)
 	}
 	for _, host := range o.Hosts {
 		if err := checkHostPattern(host); err != nil {
@@ -97,6 +102,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = 64 << 20
+	}
+	if o.MaxReplyBytes == 0 {
+		o.MaxReplyBytes = 64 << 20
 	}
 	return o
 }

@@ -55,6 +55,18 @@ func flag(query url.Values, name string) (bool, error) {
 	return true, nil
 }
 
+// readRevision reads the revision that an answer must be as of, 0 for the newest.
+func readRevision(query url.Values) (uint64, error) {
+	if !query.Has("revision") {
+		return 0, nil
+	}
+	revision, err := strconv.ParseUint(query.Get("revision"), 10, 64)
+	if err != nil || revision == 0 {
+		return 0, errMalformed.because("revision %.80q is not a revision, a number from 1 on", query.Get("revision"))
+	}
+	return revision, nil
+}
+
 // readParameters are the query parameters that readOptions understands.
 var readParameters = []string{"consistency", "min-revision", "max-staleness"}
 

@@ -25,22 +25,25 @@ func readForm(r *http.Request, query url.Values) (form, error) {
 	if meta {
 		return formEntry, nil
 	}
-	for _, line := range r.Header["Accept"] {
-		// Most clients accept everything; only ours are looked at closely.
-		if strings.Contains(line, entryMediaType) && acceptsEntry(line) {
-			return formEntry, nil
-		}
+	if accepts(r.Header, entryMediaType) {
+		return formEntry, nil
 	}
 	return formRaw, nil
 }
 
-// acceptsEntry tells whether a list of media ranges names the envelope, with a
-// weight other than 0.
-func acceptsEntry(accept string) bool {
-	for mediaRange := range strings.SplitSeq(accept, ",") {
-		name, parameters, err := mime.ParseMediaType(mediaRange)
-		if err == nil && name == entryMediaType {
-			return strings.Trim(parameters["q"], "0.") != "" || parameters["q"] == ""
+// accepts tells whether the header Accept names a media type of ours, with a
+// weight other than 0. Ranges such as */* don't name it.
+func accepts(header http.Header, mediaType string) bool {
+	for _, line := range header["Accept"] {
+		// Most clients accept everything; only ours are looked at closely.
+		if !strings.Contains(line, mediaType) {
+			continue
+		}
+		for mediaRange := range strings.SplitSeq(line, ",") {
+			name, parameters, err := mime.ParseMediaType(mediaRange)
+			if err == nil && name == mediaType {
+				return strings.Trim(parameters["q"], "0.") != "" || parameters["q"] == ""
+			}
 		}
 	}
 	return false

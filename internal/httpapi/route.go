@@ -64,7 +64,9 @@ var routes = []route{
 		serve: (*Handler).deleteKey,
 	},
 	{methods: reading, path: "/v1/keys/{namespace}", query: listParameters, serve: (*Handler).listKeys},
+	{methods: []string{http.MethodPost}, path: batchPath, query: batchParameters, body: jsonBody, serve: (*Handler).readBatch},
 	{methods: reading, path: "/v1/cluster", serve: (*Handler).getCluster},
+	{methods: reading, path: "/openapi.json", headers: []string{"If-None-Match"}, serve: (*Handler).getDocument},
 }
 
 // resource is a path of the table with all its rows. A path without variables

@@ -8,6 +8,10 @@
 // checks a request, turns it into a command, has it replicated through the
 // Replicator that it was given, and answers reads at the consistency asked for.
 //
+// Beside them stand functions of values alone: Schema validates one, MergePatch
+// changes one, Render makes one document of many. They know no State, and Apply
+// calls none of them, so a library that changes its mind makes no member differ.
+//
 // What it promises
 //   - One committed change is one revision, a number that only grows. A refused
 //     command changes nothing and takes no revision.
@@ -23,7 +27,8 @@
 //     sent again from here.
 //
 // What it never does: it knows no network, no disk and no consensus, and never
-// changes a value: bytes and media type are kept as they were given.
+// changes a value: bytes and media type are kept as they were given. No error
+// quotes a value.
 //
 // internal/node drives State from the log and joins Store to consensus;
 // internal/httpapi serves Store to clients.

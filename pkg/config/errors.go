@@ -26,6 +26,12 @@ var (
 	ErrPruned = errors.New("revision is pruned")
 	// ErrFutureRevision: a revision was asked for that the store hasn't reached.
 	ErrFutureRevision = errors.New("revision is not reached yet")
+	// ErrSchema: the value doesn't satisfy the schema of its prefix; a
+	// SchemaError tells where. Nothing was applied.
+	ErrSchema = errors.New("the value doesn't satisfy the schema")
+	// ErrRender: entries can't be one document of the form wanted; a RenderError
+	// tells which.
+	ErrRender = errors.New("can't be rendered")
 
 	// ErrNoLeader: no leader is known or it can't be reached. Certainly not
 	// applied; worth another try soon.
@@ -75,7 +81,8 @@ var (
 // ErrInvalid. It quotes names, never values.
 type InvalidError struct {
 	// What is the part: "namespace", "key", "prefix", "media type", "cursor",
-	// "limit", "delimiter" or "consistency".
+	// "limit", "delimiter", "consistency", "schema", "value", "merge patch" or
+	// "format".
 	What   string
 	Reason string
 }

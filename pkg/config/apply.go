@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"unique"
 )
 
 // execute decodes a command and carries it out.
@@ -23,53 +22,35 @@ func (s *State) execute(index uint64, command []byte) Result {
 		return s.delete(f)
 	case *recoverFields:
 		return s.recover(f)
+	case *txnFields:
+		return s.txn(f)
+	case *rollbackFields:
+		return s.rollback(f)
 	default:
 		panic(fmt.Sprintf("config: a command decodes to %T, which nothing carries out", fields))
 	}
 }
 
 func (s *State) put(f *putFields) Result {
-	result := Result{Revision: s.revision}
-	sp := s.spaces[f.Namespace]
-	old := sp.get(f.Key)
-	if old != nil {
-		result.Current = old.ModRevision
-	}
-	if !(Precondition{f.IfKind, f.IfRevision}).holds(result.Current) {
+	old := s.spaces[f.Namespace].get(f.Key)
+	result := Result{Revision: s.revision, Current: old.revision()}
+	if !(Precondition{f.IfKind, f.IfRevision}).holds(old) {
 		result.Outcome = OutcomeConflict
 		return result
 	}
-
-	entry := &Entry{
-		Key: f.Key, Value: f.Value,
-		// A store holds few media types, many times each.
-		MediaType:      unique.Make(f.MediaType).Value(),
-		CreateRevision: s.revision + 1, ModRevision: s.revision + 1, Version: 1,
-		TimeMillis: s.turn.stamp.TimeMillis,
+	next := s.successor(old, f.Key, f.Value, f.MediaType)
+	result.Outcome = s.offer(f.Namespace, "", write{old: old, next: next})
+	if result.Outcome == OutcomeApplied {
+		result.Revision, result.Changes = s.revision, 1
+		result.CreateRevision, result.Version = next.CreateRevision, next.Version
 	}
-	if old != nil {
-		entry.Key, entry.CreateRevision, entry.Version = old.Key, old.CreateRevision, old.Version+1
-	}
-	change := write{old: old, next: entry}
-	growth := sp.growth(change)
-	if growth > 0 && s.bytes+growth > s.limits.quotaBytes {
-		result.Outcome = OutcomeQuota
-		return result
-	}
-	s.commit(f.Namespace, "", growth, change)
-	result.Outcome, result.Revision = OutcomeApplied, s.revision
-	result.CreateRevision, result.Version = entry.CreateRevision, entry.Version
 	return result
 }
 
 func (s *State) delete(f *deleteFields) Result {
-	result := Result{Revision: s.revision}
-	sp := s.spaces[f.Namespace]
-	old := sp.get(f.Key)
-	if old != nil {
-		result.Current = old.ModRevision
-	}
-	if !(Precondition{f.IfKind, f.IfRevision}).holds(result.Current) {
+	old := s.spaces[f.Namespace].get(f.Key)
+	result := Result{Revision: s.revision, Current: old.revision()}
+	if !(Precondition{f.IfKind, f.IfRevision}).holds(old) {
 		result.Outcome = OutcomeConflict
 		return result
 	}
@@ -77,9 +58,7 @@ func (s *State) delete(f *deleteFields) Result {
 		result.Outcome = OutcomeNotFound
 		return result
 	}
-
-	change := write{old: old, next: s.tombstone(old)}
-	s.commit(f.Namespace, "", sp.growth(change), change)
-	result.Outcome, result.Revision = OutcomeApplied, s.revision
+	result.Outcome = s.offer(f.Namespace, "", write{old: old, next: s.tombstone(old)})
+	result.Revision, result.Changes = s.revision, 1
 	return result
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 
@@ -62,6 +63,13 @@ func decodeFields(data []byte, fields int, v any) error {
 		return fmt.Errorf("decode %T: %d bytes follow it", v, rest)
 	}
 	return nil
+}
+
+// isEncoded tells whether data is just what v is encoded as. It is asked of what
+// has arrays within arrays, whose lengths decodeFields doesn't look at.
+func isEncoded(v any, data []byte) bool {
+	again, err := appendEncoded(make([]byte, 0, len(data)+64), v)
+	return err == nil && bytes.Equal(again, data)
 }
 
 // fixArray is the msgpack marker of an array of fewer than 16 elements, which

@@ -38,9 +38,11 @@ type Delete struct {
 type commandKind uint8
 
 const (
-	kindPut     commandKind = 1
-	kindDelete  commandKind = 2
-	kindRecover commandKind = 3
+	kindPut      commandKind = 1
+	kindDelete   commandKind = 2
+	kindRecover  commandKind = 3
+	kindTxn      commandKind = 4
+	kindRollback commandKind = 5
 )
 
 // commandHeaderBytes is what stands before the array.
@@ -49,9 +51,11 @@ const commandHeaderBytes = 2
 // layouts holds, for each kind, the number of array elements of version 1, 2
 // and so on.
 var layouts = map[commandKind][]int{
-	kindPut:     {6},
-	kindDelete:  {4},
-	kindRecover: {1},
+	kindPut:      {6},
+	kindDelete:   {4},
+	kindRecover:  {1},
+	kindTxn:      {4},
+	kindRollback: {4},
 }
 
 // putFields is a put in the log. Append only.
@@ -77,7 +81,7 @@ type deleteFields struct {
 func (p *Put) Encode() ([]byte, error) {
 	fields := putFields{
 		Namespace: p.Namespace, Key: p.Key, Value: p.Value, MediaType: p.MediaType,
-		IfKind: p.If.kind, IfRevision: p.If.revision,
+		IfKind: p.If.kind, IfRevision: p.If.number,
 	}
 	if fields.MediaType == "" {
 		fields.MediaType = DefaultMediaType
@@ -94,7 +98,7 @@ func (p *Put) Encode() ([]byte, error) {
 // Encode checks the delete and returns it as a command. It returns an
 // InvalidError when the delete can never succeed.
 func (d *Delete) Encode() ([]byte, error) {
-	fields := deleteFields{Namespace: d.Namespace, Key: d.Key, IfKind: d.If.kind, IfRevision: d.If.revision}
+	fields := deleteFields{Namespace: d.Namespace, Key: d.Key, IfKind: d.If.kind, IfRevision: d.If.number}
 	if err := fields.check(); err != nil {
 		return nil, err
 	}
@@ -117,8 +121,7 @@ func encodeCommand(kind commandKind, fields any, variable int) ([]byte, error) {
 	return buf, nil
 }
 
-// decodeCommand returns the *putFields, *deleteFields or *recoverFields that data
-// holds, checked. Its error is ErrUnknownCommand or ErrMalformedCommand.
+// decodeCommand returns the fields of the command that data holds, checked. Its error is ErrUnknownCommand or ErrMalformedCommand.
 func decodeCommand(data []byte) (any, error) {
 	if len(data) < commandHeaderBytes || len(data) > MaxCommandBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes", ErrMalformedCommand, len(data))
@@ -136,12 +139,19 @@ func decodeCommand(data []byte) (any, error) {
 		fields = new(deleteFields)
 	case kindRecover:
 		fields = new(recoverFields)
+	case kindTxn:
+		fields = new(txnFields)
+	case kindRollback:
+		fields = new(rollbackFields)
 	}
 	if err := decodeFields(data[commandHeaderBytes:], versions[version-1], fields); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedCommand, err)
 	}
 	if err := fields.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedCommand, err)
+	}
+	if kind == kindTxn && !isEncoded(fields, data[commandHeaderBytes:]) {
+		return nil, fmt.Errorf("%w: an array within it has another length", ErrMalformedCommand)
 	}
 	return fields, nil
 }

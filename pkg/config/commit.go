@@ -1,11 +1,29 @@
 package config
 
+import "unique"
+
 // write replaces the entry of one key.
 type write struct {
 	// old is the live entry, nil when the key is absent.
 	old *Entry
 	// next is of the revision that is being made; a tombstone deletes the key.
 	next *Entry
+}
+
+// successor returns the entry that a put makes of a key with the next revision;
+// old is the live one, nil when the key is absent.
+func (s *State) successor(old *Entry, key string, value []byte, mediaType string) *Entry {
+	next := &Entry{
+		Key: key, Value: value,
+		// A store holds few media types, many times each.
+		MediaType:      unique.Make(mediaType).Value(),
+		CreateRevision: s.revision + 1, ModRevision: s.revision + 1, Version: 1,
+		TimeMillis: s.turn.stamp.TimeMillis,
+	}
+	if old != nil {
+		next.Key, next.CreateRevision, next.Version = old.Key, old.CreateRevision, old.Version+1
+	}
+	return next
 }
 
 // tombstone returns the entry that deletes a key with the next revision.
@@ -40,9 +58,23 @@ func (s *space) growth(writes ...write) (bytes int64) {
 	return bytes
 }
 
+// offer commits writes of different keys of a namespace, unless the quota
+// doesn't allow what they add. No writes make no revision.
+func (s *State) offer(namespace, reason string, writes ...write) Outcome {
+	if len(writes) == 0 {
+		return OutcomeApplied
+	}
+	growth := s.spaces[namespace].growth(writes...)
+	if growth > 0 && s.bytes+growth > s.limits.quotaBytes {
+		return OutcomeQuota
+	}
+	s.commit(namespace, reason, growth, writes...)
+	return OutcomeApplied
+}
+
 // commit carries out writes of different keys of a namespace as one revision.
 // Whatever changes keys comes through here, and nothing is refused any more:
-// growth is what the caller found them to add.
+// growth is what the writes were found to add.
 func (s *State) commit(namespace, reason string, growth int64, writes ...write) {
 	s.revision++
 	sp := s.spaces[namespace]

@@ -13,8 +13,9 @@
 // calls none of them, so a library that changes its mind makes no member differ.
 //
 // What it promises
-//   - One committed change is one revision, a number that only grows. A refused
-//     command changes nothing and takes no revision.
+//   - One committed change is one revision, a number that only grows, however many
+//     keys a transaction or rollback changes. A refused command changes nothing,
+//     and what changes nothing takes no revision.
 //   - A proposal is carried out once, however many copies of it the log holds, as
 //     long as its member is among the 256 that proposed last.
 //   - Reads never wait for writes. Everything applied up to a Publish is seen

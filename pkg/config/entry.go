@@ -23,6 +23,22 @@ type Entry struct {
 // Deleted tells whether the entry is a tombstone, which only history holds.
 func (e *Entry) Deleted() bool { return e.Version == 0 }
 
+// revision returns the ModRevision, and 0 for an absent key.
+func (e *Entry) revision() uint64 {
+	if e == nil {
+		return 0
+	}
+	return e.ModRevision
+}
+
+// size returns the length of the value, and 0 for an absent key.
+func (e *Entry) size() int {
+	if e == nil {
+		return 0
+	}
+	return len(e.Value)
+}
+
 // maxRevision bounds revisions: beyond 2^53 a reader that keeps JSON numbers in
 // floating point would confuse two of them.
 const maxRevision = 1 << 53

@@ -80,9 +80,7 @@ var (
 // InvalidError says which part of a request is wrong and why. It is an
 // ErrInvalid. It quotes names, never values.
 type InvalidError struct {
-	// What is the part: "namespace", "key", "prefix", "media type", "cursor",
-	// "limit", "delimiter", "consistency", "schema", "value", "merge patch" or
-	// "format".
+	// What is the part, as in "namespace", "key", "cursor" or "transaction".
 	What   string
 	Reason string
 }
@@ -112,11 +110,14 @@ func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
 // PrunedError tells how far history reaches. It is an ErrPruned.
 type PrunedError struct {
-	// Revision is what was asked for, Oldest the oldest that can be read at.
+	// Revision is what was asked for, 0 when nobody says, and Oldest the oldest that can be read at.
 	Revision, Oldest uint64
 }
 
 func (e *PrunedError) Error() string {
+	if e.Revision == 0 {
+		return fmt.Sprintf("%v: %d is the oldest", ErrPruned, e.Oldest)
+	}
 	return fmt.Sprintf("%v: %d was asked for and %d is the oldest", ErrPruned, e.Revision, e.Oldest)
 }
 

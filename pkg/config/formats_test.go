@@ -21,8 +21,14 @@ func TestTheStoresExamplesOfTheFormatsPageAreTrue(t *testing.T) {
 	l.index++
 	l.state.Apply(l.index, config.Stamp{TimeMillis: 1_700_000_000_000, ElapsedMillis: 250}, config.Origin{Member: 0xa1, Boot: 7, Sequence: 2, Answered: 1}, command)
 	written := map[string][]byte{
-		"put":      command,
-		"delete":   encode(t, &config.Delete{Namespace: "n", Key: "k", If: config.IfRevision(42)}),
+		"put":    command,
+		"delete": encode(t, &config.Delete{Namespace: "n", Key: "k", If: config.IfRevision(42)}),
+		"transaction": encode(t, &config.Txn{
+			Namespace: "n", If: []config.Condition{{Key: "k", Is: config.IfRevision(42)}},
+			Then: []config.Operation{{Kind: config.OperationPut, Key: "k", Value: []byte("v"), MediaType: "text/plain"}},
+			Else: []config.Operation{{Kind: config.OperationDelete, Key: "a"}},
+		}),
+		"rollback": encode(t, &config.Rollback{Namespace: "n", Prefix: "a/", To: 42, Reason: "why"}),
 		"recover":  encode(t, &config.Recover{TimeMicros: 1_700_000_000_000_000}),
 		"snapshot": snapshot(t, l.state),
 	}

@@ -18,6 +18,8 @@ import (
 func FuzzApply(f *testing.F) {
 	for _, c := range []interface{ Encode() ([]byte, error) }{
 		put("a", "1"), put("db/url", ""), del("a"), del("none"),
+		&config.Txn{Namespace: "pay", If: []config.Condition{{Key: "a", Is: config.IfVersion(1)}}, Then: []config.Operation{putOp("b", "1"), delOp("a")}, Else: []config.Operation{getOp("a")}},
+		&config.Rollback{Namespace: "pay", Prefix: "a", Reason: "why"},
 		&config.Put{Namespace: "pay", Key: "a", If: config.IfRevision(1)}, &config.Delete{Namespace: "pay", Key: "a", If: config.IfExists()},
 	} {
 		f.Add(encode(f, c))

@@ -43,6 +43,7 @@ type modelRevision struct {
 	keys    modelMap
 	changed []string
 	time    uint64
+	reason  string
 	age     uint64
 }
 
@@ -57,8 +58,44 @@ func (m *model) charge() (bytes int64) {
 	return bytes + 1024*int64(len(namespaces))
 }
 
-// apply does to the model what a command should do to a state, and returns the
-// outcome.
+// modelChange writes an entry's value and type to a path, or deletes it.
+type modelChange struct {
+	path string
+	next *modelEntry
+}
+
+// commit makes one revision of changes, unless the quota is exceeded.
+func (m *model) commit(time uint64, reason string, changes ...modelChange) config.Outcome {
+	if len(changes) == 0 {
+		return config.OutcomeApplied
+	}
+	before, old := m.charge(), m.keys
+	m.keys = maps.Clone(old)
+	var changed []string
+	for _, c := range changes {
+		changed = append(changed, c.path)
+		if c.next == nil {
+			delete(m.keys, c.path)
+			continue
+		}
+		e := *c.next
+		e.created, e.modified, e.version, e.time = m.revision+1, m.revision+1, 1, time
+		if was, exists := old[c.path]; exists {
+			e.created, e.version = was.created, was.version+1
+		}
+		m.keys[c.path] = e
+	}
+	if after := m.charge(); after > before && after > m.quota {
+		m.keys = old
+		return config.OutcomeQuota
+	}
+	m.revision++
+	m.past[m.revision] = modelRevision{m.keys, changed, time, reason, m.age}
+	return config.OutcomeApplied
+}
+
+// apply does to the model what a put or delete should do to a state, and returns
+// the outcome.
 func (m *model) apply(path string, next *modelEntry, time uint64, holds func(current uint64) bool) config.Outcome {
 	old, exists := m.keys[path]
 	switch {
@@ -66,27 +103,8 @@ func (m *model) apply(path string, next *modelEntry, time uint64, holds func(cur
 		return config.OutcomeConflict
 	case next == nil && !exists:
 		return config.OutcomeNotFound
-	case next == nil:
-		delete(m.keys, path)
-	default:
-		before := m.charge()
-		e := *next
-		e.created, e.modified, e.version, e.time = m.revision+1, m.revision+1, old.version+1, time
-		if exists {
-			e.created = old.created
-		}
-		m.keys[path] = e
-		if after := m.charge(); after > before && after > m.quota {
-			delete(m.keys, path)
-			if exists {
-				m.keys[path] = old
-			}
-			return config.OutcomeQuota
-		}
 	}
-	m.revision++
-	m.past[m.revision] = modelRevision{maps.Clone(m.keys), []string{path}, time, m.age}
-	return config.OutcomeApplied
+	return m.commit(time, "", modelChange{path, next})
 }
 
 // turn is one index of a log.
@@ -107,6 +125,12 @@ func (m *model) step(t *testing.T, random *rand.Rand, l *log) turn {
 	}
 	if random.IntN(2000) == 0 {
 		return m.recover(t, l, one)
+	}
+	switch random.IntN(10) {
+	case 0:
+		return m.txn(t, random, l, one)
+	case 1:
+		return m.rollback(t, random, l, one)
 	}
 	namespace, key := fmt.Sprintf("n%d", random.IntN(3)), fmt.Sprintf("k%d/%d", random.IntN(3), random.IntN(8))
 	path := namespace + "/" + key
@@ -141,7 +165,7 @@ func (m *model) recover(t *testing.T, l *log, one turn) turn {
 	one.command = encode(t, &config.Recover{TimeMicros: 1})
 	m.revision = l.state.Apply(l.index, one.stamp, config.Origin{}, one.command).Revision
 	clear(m.past)
-	m.past[m.revision] = modelRevision{keys: maps.Clone(m.keys), age: m.age}
+	m.past[m.revision] = modelRevision{keys: m.keys, age: m.age}
 	return one
 }
 
@@ -245,7 +269,7 @@ func (m *model) compareRevisions(t *testing.T, v *config.View, after uint64) {
 				t.Fatalf("revision %d made of %s %+v, want %+v", number, path, c.Entry, e)
 			}
 		}
-		if r.Number != number || r.TimeMillis != want.time || !slices.Equal(changed, want.changed) {
+		if r.Number != number || r.TimeMillis != want.time || r.Reason != want.reason || !slices.Equal(changed, want.changed) {
 			t.Fatalf("revision %d is %+v, want %+v", number, r, want)
 		}
 	}

@@ -1,10 +1,6 @@
 package config
 
-import (
-	"encoding/binary"
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Origin names a proposal for good: the log may hold several copies of one, and
 // only the first is carried out. The zero Origin names nothing, and what has it
@@ -38,8 +34,9 @@ func (o Origin) valid() bool {
 // that it may still ask for.
 //
 // Sessions are part of the state but not of its LiveBytes: no caller made them
-// and none could free them, and their number and size are bounded. One has 40
-// bytes for each proposal that was under way at a time, so 320 KiB at most.
+// and none could free them, and their number and size are bounded. One has 48
+// bytes for each proposal that was under way at a time, so 384 KiB at most, and
+// for a transaction 24 more for each of its operations.
 type session struct {
 	boot     uint64
 	answered uint64
@@ -171,44 +168,4 @@ func (s *State) freezeSessions() []frozenSession {
 		return 1
 	})
 	return frozen
-}
-
-// sessionResultBytes is one result in a snapshot: its sequence, then the fields
-// of Result, eight bytes each.
-const sessionResultBytes = 48
-
-// encodeResults writes the known results in the order of their sequences.
-func (o *session) encodeResults() []byte {
-	var out []byte
-	for i := range uint64(len(o.results)) {
-		at := o.answered + 1 + i
-		r := o.result(at)
-		if r.Outcome == OutcomeNothing {
-			continue
-		}
-		for _, n := range [6]uint64{at, uint64(r.Outcome), r.Revision, r.Current, r.CreateRevision, r.Version} {
-			out = binary.BigEndian.AppendUint64(out, n)
-		}
-	}
-	return out
-}
-
-// decodeResults reads what encodeResults wrote, and accepts nothing else.
-func (o *session) decodeResults(data []byte) error {
-	if len(data)%sessionResultBytes != 0 || len(data) > MaxUnanswered*sessionResultBytes {
-		return fmt.Errorf("%w: %d bytes of results", ErrBadSnapshot, len(data))
-	}
-	last := o.answered
-	for ; len(data) > 0; data = data[sessionResultBytes:] {
-		var n [6]uint64
-		for i := range n {
-			n[i] = binary.BigEndian.Uint64(data[8*i:])
-		}
-		if n[0] <= last || n[0]-o.answered > MaxUnanswered || n[1] < uint64(OutcomeApplied) || n[1] > uint64(OutcomeMalformed) {
-			return fmt.Errorf("%w: a result %d of sequence %d after %d", ErrBadSnapshot, n[1], n[0], last)
-		}
-		last = n[0]
-		o.keep(n[0], Result{Outcome: Outcome(n[1]), Revision: n[2], Current: n[3], CreateRevision: n[4], Version: n[5]})
-	}
-	return nil
 }

@@ -241,19 +241,20 @@ func TestSessionsThatContradictThemselvesAreRefused(t *testing.T) {
 		t.Fatalf("the snapshot holds frames %s, or other bytes when framed again", kinds)
 	}
 	refuseRearranged(t, all)
-	// The results stand at the end of a session's frame, 48 bytes each.
+	// The results stand before the last byte of a session's frame, 48 bytes each.
 	first := all[1]
 	for name, change := range map[string]func(result []byte){
 		"a sequence that was answered":    func(r []byte) { r[7] = 4 },
 		"a sequence beyond the limit":     func(r []byte) { r[0] = 1 },
 		"an outcome that is never kept":   func(r []byte) { r[15] = byte(config.OutcomeForgotten) },
 		"a result without any outcome":    func(r []byte) { r[15] = 0 },
-		"an outcome of more than a byte":  func(r []byte) { r[14] = 1 },
+		"an outcome of too many bits":     func(r []byte) { r[10] = 1 },
+		"an outcome that nobody knows":    func(r []byte) { r[15] = 99 },
 		"sequences in the wrong order":    func(r []byte) { r[48+7], r[48+6] = 5, 0 },
 		"the same sequence a second time": func(r []byte) { copy(r[48:56], r[:8]) },
 	} {
 		damaged := bytes.Clone(first)
-		change(damaged[len(damaged)-96:])
+		change(damaged[len(damaged)-97 : len(damaged)-1])
 		chosen := append([][]byte{all[0], damaged}, all[2:]...)
 		if err := config.NewState().Restore(bytes.NewReader(frame(chosen))); !errors.Is(err, config.ErrBadSnapshot) {
 			t.Errorf("%s: %v, want ErrBadSnapshot", name, err)

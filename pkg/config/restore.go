@@ -113,6 +113,9 @@ func (r *frameReader) session(c *contents, previous uint64, fields []byte) (uint
 	if err := one.decodeResults(f.Results); err != nil {
 		return 0, fmt.Errorf("session of member %016x: %w", f.Member, err)
 	}
+	if err := r.txnResults(one, f.Txns); err != nil {
+		return 0, fmt.Errorf("session of member %016x: %w", f.Member, err)
+	}
 	c.sessions[f.Member] = one
 	return f.Member, nil
 }

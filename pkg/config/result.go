@@ -26,21 +26,40 @@ const (
 	// restarted since or has answered its caller. It changed nothing; what
 	// became of the first copy, if there was one, is not kept.
 	OutcomeForgotten Outcome = 7
+	// OutcomePruned: history no longer reaches the revision that was named.
+	OutcomePruned Outcome = 8
+	// OutcomeFutureRevision: the store hasn't reached the revision that was named.
+	OutcomeFutureRevision Outcome = 9
+	// OutcomeTooLarge: the change would be more than one revision takes.
+	OutcomeTooLarge Outcome = 10
+
+	lastOutcome = OutcomeTooLarge
 )
 
 // Result is what Apply did with one command.
 type Result struct {
 	Outcome Outcome
-	// Revision is the change's own revision when it was applied, and the
-	// store's unchanged one otherwise.
+	// Changes is how many keys the command changed.
+	Changes uint32
+	// Revision is the change's own revision when it was applied and changed
+	// anything, and the store's unchanged one otherwise.
 	Revision uint64
 	// Current is the modification revision that the command found at its key,
-	// 0 when the key was absent.
+	// 0 when the key was absent. After a transaction that was refused it is that of
+	// the key of the first condition that failed, and with OutcomePruned the oldest
+	// revision that can be read at.
 	Current uint64
 	// CreateRevision and Version are the written entry's, after a put.
 	CreateRevision uint64
 	Version        uint64
+	// Txn tells what a transaction did, or which condition refused it; nil of
+	// other commands, and of one that was refused for other reasons.
+	Txn *TxnResult
 }
+
+// verdict is the outcome with the number of changes, as the hash and snapshots
+// have them.
+func (r Result) verdict() uint64 { return uint64(r.Outcome) | uint64(r.Changes)<<8 }
 
 // Created tells whether an applied put made the key.
 func (r Result) Created() bool { return r.Version == 1 }
@@ -63,6 +82,12 @@ func (r Result) Err() error {
 		return fmt.Errorf("%w: %w", ErrParked, ErrUnknownCommand)
 	case OutcomeForgotten:
 		return ErrOutcomeUnknown
+	case OutcomePruned:
+		return &PrunedError{Oldest: r.Current}
+	case OutcomeFutureRevision:
+		return ErrFutureRevision
+	case OutcomeTooLarge:
+		return fmt.Errorf("%w: a revision changes at most %d keys and %d bytes", ErrTooLarge, MaxRevisionChanges, MaxRevisionBytes)
 	default:
 		panic(fmt.Sprintf("config: outcome %d has no error", r.Outcome))
 	}

@@ -12,7 +12,8 @@ import (
 //
 //	magic (8 bytes, the last one the version of the format)
 //	header frame
-//	for each member that proposed, in order of their IDs: a session frame
+//	for each member that proposed, in order of their IDs: a session frame, then a frame for each
+//		result of a transaction in order of sequences
 //	for each namespace in order: a namespace frame, then a frame for each live entry in order of keys,
 //		then one for each older entry in order of keys and revisions
 //	for each revision of the journal in order: a revision frame
@@ -31,6 +32,7 @@ type frameKind byte
 const (
 	frameHeader    frameKind = 'H'
 	frameSession   frameKind = 'S'
+	frameTxnResult frameKind = 'T'
 	frameNamespace frameKind = 'N'
 	frameEntry     frameKind = 'E'
 	frameRevision  frameKind = 'R'
@@ -66,6 +68,13 @@ type (
 		Used     uint64
 		// Results is what encodeResults returns.
 		Results []byte
+		// Txns is the number of results of transactions that follow.
+		Txns uint64
+	}
+	txnResultFields struct {
+		Sequence uint64
+		// Result is what TxnResult.encode returns.
+		Result []byte
 	}
 	namespaceFields struct {
 		Name string
@@ -107,7 +116,7 @@ type (
 
 // frameFieldCounts are the lengths of those arrays.
 var frameFieldCounts = map[frameKind]int{
-	frameHeader: 9, frameSession: 5, frameNamespace: 3, frameEntry: 7, frameRevision: 5, frameEnd: 8,
+	frameHeader: 9, frameSession: 6, frameTxnResult: 2, frameNamespace: 3, frameEntry: 7, frameRevision: 5, frameEnd: 8,
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -164,13 +173,8 @@ func (s *Snapshot) write(out *frameWriter) error {
 	}); err != nil {
 		return err
 	}
-	for i := range s.sessions {
-		one := &s.sessions[i]
-		if err := out.frame(frameSession, &sessionFields{
-			Member: one.member, Boot: one.boot, Answered: one.answered, Used: one.used, Results: one.encodeResults(),
-		}); err != nil {
-			return err
-		}
+	if err := s.writeSessions(out); err != nil {
+		return err
 	}
 	end := endFields{
 		Sessions: uint64(len(s.sessions)), Namespaces: uint64(s.view.spaces.Len()), Keys: uint64(s.view.Keys), Bytes: s.view.LiveBytes,
@@ -190,6 +194,25 @@ func (s *Snapshot) write(out *frameWriter) error {
 	}
 	end.Checksum = out.checksum
 	return out.frame(frameEnd, &end)
+}
+
+// writeSessions writes what is kept of members that propose.
+func (s *Snapshot) writeSessions(out *frameWriter) error {
+	for i := range s.sessions {
+		one := &s.sessions[i]
+		results, txns := one.encodeResults()
+		if err := out.frame(frameSession, &sessionFields{
+			Member: one.member, Boot: one.boot, Answered: one.answered, Used: one.used, Results: results, Txns: uint64(len(txns)),
+		}); err != nil {
+			return err
+		}
+		for i := range txns {
+			if err := out.frame(frameTxnResult, &txns[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // writeJournal writes the revisions, the first one without what it has lost: its

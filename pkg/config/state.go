@@ -158,7 +158,7 @@ func (s *State) publish() {
 func (s *State) chain(from Origin, command []byte, result Result) {
 	var numbers [15 * 8]byte
 	for i, n := range [15]uint64{
-		s.index, uint64(result.Outcome), result.Revision, result.Current,
+		s.index, result.verdict(), result.Revision, result.Current,
 		result.CreateRevision, result.Version, uint64(s.bytes),
 		from.Member, from.Boot, from.Sequence, from.Answered,
 		s.turn.stamp.TimeMillis, s.history.ageMillis,
@@ -169,6 +169,9 @@ func (s *State) chain(from Origin, command []byte, result Result) {
 	s.hasher.Reset()
 	s.hasher.Write(s.hash[:])
 	s.hasher.Write(numbers[:])
+	if result.Txn != nil {
+		s.hasher.Write(result.Txn.encode(nil))
+	}
 	s.hasher.Write(command)
 	s.hasher.Sum(s.hash[:0])
 }

@@ -18,14 +18,14 @@ func TestAChangeTakesARevisionAndARefusalNone(t *testing.T) {
 		want    config.Result
 		err     error
 	}{
-		{put("a", "1"), config.Result{Outcome: config.OutcomeApplied, Revision: 1, CreateRevision: 1, Version: 1}, nil},
-		{put("b", "1"), config.Result{Outcome: config.OutcomeApplied, Revision: 2, CreateRevision: 2, Version: 1}, nil},
-		{put("a", "2"), config.Result{Outcome: config.OutcomeApplied, Revision: 3, Current: 1, CreateRevision: 1, Version: 2}, nil},
+		{put("a", "1"), config.Result{Outcome: config.OutcomeApplied, Changes: 1, Revision: 1, CreateRevision: 1, Version: 1}, nil},
+		{put("b", "1"), config.Result{Outcome: config.OutcomeApplied, Changes: 1, Revision: 2, CreateRevision: 2, Version: 1}, nil},
+		{put("a", "2"), config.Result{Outcome: config.OutcomeApplied, Changes: 1, Revision: 3, Current: 1, CreateRevision: 1, Version: 2}, nil},
 		{del("c"), config.Result{Outcome: config.OutcomeNotFound, Revision: 3}, config.ErrNotFound},
 		{&config.Delete{Namespace: "pay", Key: "a", If: config.IfRevision(1)},
 			config.Result{Outcome: config.OutcomeConflict, Revision: 3, Current: 3}, config.ErrConflict},
-		{del("a"), config.Result{Outcome: config.OutcomeApplied, Revision: 4, Current: 3}, nil},
-		{put("a", "3"), config.Result{Outcome: config.OutcomeApplied, Revision: 5, CreateRevision: 5, Version: 1}, nil},
+		{del("a"), config.Result{Outcome: config.OutcomeApplied, Changes: 1, Revision: 4, Current: 3}, nil},
+		{put("a", "3"), config.Result{Outcome: config.OutcomeApplied, Changes: 1, Revision: 5, CreateRevision: 5, Version: 1}, nil},
 	} {
 		got := l.apply(c.command)
 		if got != c.want || !errors.Is(got.Err(), c.err) {

@@ -104,6 +104,58 @@ func (s *Store) Delete(ctx context.Context, d Delete) (Result, error) {
 	return result, nil
 }
 
+// Txn carries out a transaction. Beside its result it returns an entry for each
+// operation that was carried out: what a put wrote and what a get found, nil
+// where there is none, after a delete, and when history no longer reaches it. A
+// nil error means the same as for Put, whichever branch was taken; ErrConflict
+// that a condition failed and there is no Else. The other errors are those of Put.
+func (s *Store) Txn(ctx context.Context, t Txn) (Result, []*Entry, error) {
+	command, err := t.Encode()
+	if err != nil {
+		return Result{}, nil, err
+	}
+	result, err := s.propose(ctx, command, t.freesSpace())
+	if err != nil {
+		return result, nil, fmt.Errorf("transaction in %s: %w", t.Namespace, err)
+	}
+	operations := t.Then
+	if !result.Txn.Succeeded {
+		operations = t.Else
+	}
+	view := s.state.View()
+	entries := make([]*Entry, len(operations))
+	for i, done := range result.Txn.Operations {
+		entry := view.Get(t.Namespace, operations[i].Key)
+		if entry.revision() != done.Revision {
+			// Somebody has written to it since.
+			entry = view.space(t.Namespace).at(operations[i].Key, done.Revision)
+		}
+		if entry.revision() == done.Revision {
+			entries[i] = entry
+		}
+	}
+	return result, entries, nil
+}
+
+// Rollback writes what keys were at an earlier revision. A nil error means the
+// same as for Put; ErrPruned that history no longer reaches that revision, and
+// ErrTooLarge that too much would change at once. The other errors are those of
+// Put.
+func (s *Store) Rollback(ctx context.Context, r Rollback) (Result, error) {
+	command, err := r.Encode()
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := s.propose(ctx, command, false)
+	if pruned := (*PrunedError)(nil); errors.As(err, &pruned) {
+		err = &PrunedError{Revision: r.To, Oldest: pruned.Oldest}
+	}
+	if err != nil {
+		return result, fmt.Errorf("rollback of %s/%s to %d: %w", r.Namespace, r.Prefix, r.To, err)
+	}
+	return result, nil
+}
+
 // notApplied are the errors of a Replicator that mean: certainly not applied.
 var notApplied = []error{ErrNoLeader, ErrOverloaded, ErrStopping, ErrTooLarge, ErrDiskFull}
 

@@ -1,0 +1,125 @@
+package config
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// Rollback writes, as a new revision, what the keys under a prefix were at an
+// earlier one: it puts back what was changed or deleted since and deletes what
+// is new. History stays.
+type Rollback struct {
+	Namespace string
+	// Prefix may be empty, for the whole namespace.
+	Prefix string
+	// To is the revision to go back to; history must still reach it.
+	To uint64
+	// Reason is kept with the revision: up to MaxReasonBytes of UTF-8 without
+	// control characters.
+	Reason string
+}
+
+// rollbackFields is a rollback in the log. Append only.
+type rollbackFields struct {
+	Namespace string
+	Prefix    string
+	To        uint64
+	Reason    string
+}
+
+// Encode checks the rollback and returns it as a command. It returns an
+// InvalidError when it can never succeed.
+func (r *Rollback) Encode() ([]byte, error) {
+	fields := rollbackFields(*r)
+	if err := fields.check(); err != nil {
+		return nil, err
+	}
+	return encodeCommand(kindRollback, &fields, len(r.Prefix)+len(r.Reason))
+}
+
+func (f *rollbackFields) check() error {
+	if err := CheckNamespace(f.Namespace); err != nil {
+		return err
+	}
+	if err := CheckPrefix(f.Prefix); err != nil {
+		return err
+	}
+	if f.To > maxRevision {
+		return invalid("revision", "%d is beyond the last possible one", f.To)
+	}
+	if len(f.Reason) > MaxReasonBytes {
+		return invalid("reason", "it has %d bytes and may have %d", len(f.Reason), MaxReasonBytes)
+	}
+	return checkText("reason", f.Reason)
+}
+
+// rollback carries a rollback out. Result.Current is the oldest revision that
+// could be gone back to when To is pruned.
+func (s *State) rollback(f *rollbackFields) Result {
+	result := Result{Outcome: OutcomeApplied, Revision: s.revision}
+	switch {
+	case f.To < s.history.oldest:
+		result.Outcome, result.Current = OutcomePruned, s.history.oldest
+		return result
+	case f.To > s.revision:
+		result.Outcome = OutcomeFutureRevision
+		return result
+	}
+	sp := s.spaces[f.Namespace]
+	var writes []write
+	size := int64(0)
+	for _, key := range changedKeys(&s.history.journal, f.Namespace, f.Prefix, f.To, s.revision) {
+		now, then := sp.get(key), sp.at(key, f.To)
+		if sameContent(now, then) {
+			continue
+		}
+		w := write{old: now}
+		if then == nil {
+			w.next = s.tombstone(now)
+		} else {
+			w.next = s.successor(now, then.Key, then.Value, then.MediaType)
+		}
+		writes = append(writes, w)
+		size += w.next.chargeBytes()
+		if len(writes) > MaxRevisionChanges || size > MaxRevisionBytes {
+			result.Outcome = OutcomeTooLarge
+			return result
+		}
+	}
+	if result.Outcome = s.offer(f.Namespace, f.Reason, writes...); result.Outcome == OutcomeApplied {
+		result.Revision, result.Changes = s.revision, uint32(len(writes))
+	}
+	return result
+}
+
+// changedKeys returns, in byte order, the keys of a namespace under a prefix that
+// any revision after one and up to another changed.
+func changedKeys(journal *frozenJournal, namespace, prefix string, after, upTo uint64) []string {
+	seen := map[string]struct{}{}
+	journal.Ascend(after+1, func(number uint64, r *Revision) bool {
+		if number > upTo {
+			return false
+		}
+		for _, c := range r.Changes {
+			if c.Namespace == namespace && strings.HasPrefix(c.Entry.Key, prefix) {
+				seen[c.Entry.Key] = struct{}{}
+			}
+		}
+		return true
+	})
+	keys := make([]string, 0, len(seen))
+	for key := range seen {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// sameContent tells whether two entries, nil for an absent key, read the same.
+func sameContent(a, b *Entry) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a == b || a.MediaType == b.MediaType && bytes.Equal(a.Value, b.Value)
+}

@@ -19,9 +19,6 @@ const (
 	maxReplyBytes = 16 << 20
 )
 
-// batchPath is the path of a POST that changes nothing.
-const batchPath = "/v1/batch"
-
 // batchBody is the body of a batch.
 type batchBody struct {
 	Items []batchItem `json:"items"`
@@ -84,12 +81,12 @@ func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request, to target) e
 	defer cancel()
 	view, standing, err := h.Store.View(ctx, fresh)
 	if err != nil {
-		return fmt.Errorf("read a batch: %w", err)
+		return &harmlessError{fmt.Errorf("read a batch: %w", err)}
 	}
 	reply := replyBuffer{handler: h}
 	defer reply.release()
 	if err := reply.batch(&batch, view, standing.Revision); err != nil {
-		return err
+		return &harmlessError{err}
 	}
 	setStanding(w.Header(), standing)
 	w.Header().Set("Content-Type", "application/json")

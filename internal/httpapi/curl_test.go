@@ -45,6 +45,7 @@ func TestCurlOneLinersWork(t *testing.T) {
 		{`curl -sS --path-as-is -o /dev/null -w '%{http_code} %{num_redirects}' $U/v1/kv/pay/a/../b`, "400 0"},
 		{`curl -sS -g -o /dev/null -w '%{http_code} %{redirect_url}' $U//v1//kv`, "404 "},
 		{`curl -sS -o /dev/null -w '%{http_code}' -H 'Host: evil.example' $U/v1/kv/pay/db/url`, "421"},
+		{`curl -fsS -T new.json -o /dev/null -w '%{http_code}' "$U/v1/kv/pay/none?dry-run=1" && curl -sS -o /dev/null -w '%{http_code}' $U/v1/kv/pay/none`, "201404"},
 		{`curl -fsS "$U/v1/kv/pay/db/url?consistency=bounded&max-staleness=2s"`, "postgres://x"},
 		{`curl -fsS -H 'Content-Type: application/json' -d '{"items":[{"namespace":"pay","key":"none"}]}' "$U/v1/batch?consistency=local" | cut -d, -f2`, "\"results\":[{\"entry\":null}]}\n"},
 		{`curl -fsS -d '{"items":[{"namespace":"pay","key":"none"}]}' $U/v1/batch`, "failed: curl: (22) The requested URL returned error: 415\n"},

@@ -114,6 +114,12 @@ func methodNotAllowed(r *http.Request, allowed ...string) error {
 	}
 }
 
+// harmlessError is the failure of a request that would have changed nothing,
+// whatever its method.
+type harmlessError struct{ error }
+
+func (e *harmlessError) Unwrap() error { return e.error }
+
 // absentError is the answer to a read of a key that doesn't exist.
 type absentError struct {
 	standing config.Standing
@@ -160,7 +166,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		Title: k.title, Status: k.status, Detail: err.Error(), Code: k.code, Outcome: "rejected",
 		Retryable: k.retryable, RequestID: h.requests.next(),
 	}
-	if k.unknown && r.Method != http.MethodGet && r.Method != http.MethodHead && r.URL.Path != batchPath {
+	harmless := (*harmlessError)(nil)
+	if k.unknown && r.Method != http.MethodGet && r.Method != http.MethodHead && !errors.As(err, &harmless) {
 		p.Outcome = "unknown"
 	}
 	standing := h.Store.Standing()

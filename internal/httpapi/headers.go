@@ -15,6 +15,7 @@ var (
 	sandbox     = []string{"sandbox"}
 	noCache     = []string{"private, no-cache"}
 	varyAccept  = []string{"Accept"}
+	dryRunOn    = []string{"1"}
 	leaderKnown = []string{"known"}
 	leaderGone  = []string{"unknown"}
 

@@ -112,6 +112,10 @@ func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, to target) erro
 			return err
 		}
 	}
+	dryRun, err := flag(to.query, "dry-run")
+	if err != nil {
+		return err
+	}
 	body, err := h.readBody(r, config.MaxValueBytes)
 	if err != nil {
 		return err
@@ -121,19 +125,40 @@ func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, to target) erro
 
 	ctx, cancel := context.WithTimeout(r.Context(), h.WriteTimeout)
 	defer cancel()
+	if dryRun {
+		return h.tryPut(ctx, w, put)
+	}
 	result, err := h.Store.Put(ctx, put)
 	if err != nil {
 		return err
 	}
 	setStanding(w.Header(), written(result))
 	w.Header()["Etag"] = []string{etag(result.Revision, formRaw)}
+	putStatus(w, result)
+	return nil
+}
+
+// tryPut answers as the put would be answered now, and puts nothing. There is no
+// revision that an entity tag could be of.
+func (h *Handler) tryPut(ctx context.Context, w http.ResponseWriter, put config.Put) error {
+	result, err := h.Store.TryPut(ctx, put)
+	if err != nil {
+		return &harmlessError{err}
+	}
+	setStanding(w.Header(), written(result))
+	w.Header()["Conclave-Dry-Run"] = dryRunOn
+	putStatus(w, result)
+	return nil
+}
+
+// putStatus tells whether the key was made.
+func putStatus(w http.ResponseWriter, result config.Result) {
 	w.Header().Set("Content-Length", "0")
 	if result.Created() {
 		w.WriteHeader(http.StatusCreated)
 	} else {
 		w.WriteHeader(http.StatusOK)
 	}
-	return nil
 }
 
 // deleteKey removes a key.

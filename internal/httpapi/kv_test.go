@@ -226,3 +226,34 @@ func TestASessionReadWaitsForItsRevision(t *testing.T) {
 	got.want(t, 200, "2")
 	got.wantHeader(t, map[string]string{"Conclave-Consistency": "session", "Conclave-Revision": "2"})
 }
+
+func TestADryRunTellsWhatAPutWouldDoAndDoesNothing(t *testing.T) {
+	a := newAPI(t, nil)
+	a.put("a", "1")
+	base := a.serve()
+	before := a.store.Standing()
+	try := func(target, body string, header ...string) reply {
+		return send(t, base, request{method: "PUT", target: target + "?dry-run=1", body: body, header: header})
+	}
+	over := try("/v1/kv/pay/a", "2", `If-Match: "1"`)
+	over.want(t, 200, "")
+	over.wantHeader(t, map[string]string{"Conclave-Revision": "1", "Conclave-Dry-Run": "1", "Etag": "", "Conclave-Consistency": "linear"})
+	try("/v1/kv/pay/new", "2").want(t, 201, "")
+	conflict := try("/v1/kv/pay/a", "2", `If-Match: "7"`)
+	conflict.wantProblem(t, 412, "revision_mismatch")
+	if p := conflict.problem(t); p.CurrentETag != `"1"` {
+		t.Errorf("problem %+v", p)
+	}
+	try("/v1/kv/pay/a", "2", "If-None-Match: *").wantProblem(t, 412, "revision_mismatch")
+	try("/v1/kv/pay/a", strings.Repeat("v", config.MaxValueBytes+1)).wantProblem(t, 413, "too_large")
+	try("/v1/kv/pay/a", "2", "Content-Type: text").wantProblem(t, 400, "invalid_media_type")
+	if after := a.store.Standing(); after.Revision != before.Revision {
+		t.Errorf("revision %d became %d", before.Revision, after.Revision)
+	}
+	send(t, base, request{method: "GET", target: "/v1/kv/pay/a"}).want(t, 200, "1")
+	a.fake.set(func(f *fakeReplicator) {
+		if f.proposals != 1 { // the put of this test
+			t.Errorf("%d proposals", f.proposals)
+		}
+	})
+}

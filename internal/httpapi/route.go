@@ -56,7 +56,7 @@ var routes = []route{
 		serve: (*Handler).getKey,
 	},
 	{
-		methods: []string{http.MethodPut}, path: "/v1/kv/{namespace}/{key}", headers: []string{"If-Match", "If-None-Match"}, body: valueBody,
+		methods: []string{http.MethodPut}, path: "/v1/kv/{namespace}/{key}", query: []string{"dry-run"}, headers: []string{"If-Match", "If-None-Match"}, body: valueBody,
 		serve: (*Handler).putKey,
 	},
 	{
@@ -64,7 +64,7 @@ var routes = []route{
 		serve: (*Handler).deleteKey,
 	},
 	{methods: reading, path: "/v1/keys/{namespace}", query: listParameters, serve: (*Handler).listKeys},
-	{methods: []string{http.MethodPost}, path: batchPath, query: batchParameters, body: jsonBody, serve: (*Handler).readBatch},
+	{methods: []string{http.MethodPost}, path: "/v1/batch", query: batchParameters, body: jsonBody, serve: (*Handler).readBatch},
 	{methods: reading, path: "/v1/cluster", serve: (*Handler).getCluster},
 	{methods: reading, path: "/openapi.json", headers: []string{"If-None-Match"}, serve: (*Handler).getDocument},
 }

@@ -96,10 +96,10 @@ func refusals() []documented {
 		at("GET", "/v1/kv/pay/a?consistency=session"), at("GET", "/v1/kv/pay/a?min-revision=1"), at("GET", "/v1/kv/pay/a?meta=1&meta=1"),
 		at("GET", "/v1/kv/pay/a?consistency=bounded"), at("GET", "/v1/kv/pay/a?max-staleness=1s"),
 		at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=2"), at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=-2s"),
-		oneKey("?revision=0"), oneKey("?revision=-1"), oneKey("?revision="),
+		oneKey("?revision=0"), oneKey("?revision=-1"), oneKey("?revision="), at("PUT", "/v1/kv/pay/a?dry-run=yes"),
 		at("GET", "/v1/kv/pay/a?consistency=session&min-revision=x"), at("GET", "/v1/keys/pay?limit=0"), at("GET", "/v1/kv/pay/a?%zz=1"))
 	add(400, "unsupported", at("GET", "/v1/kv/pay/a?consistency=eventual"), at("GET", "/v1/kv/pay/a?revision=1"),
-		at("PUT", "/v1/kv/pay/a?dry-run=1"), at("PUT", "/v1/kv/pay/a", "Idempotency-Key: x"), at("DELETE", "/v1/kv/pay/a", "Idempotency-Key: x"),
+		at("DELETE", "/v1/kv/pay/a?dry-run=1"), at("PUT", "/v1/kv/pay/a", "Idempotency-Key: x"), at("DELETE", "/v1/kv/pay/a", "Idempotency-Key: x"),
 		at("GET", "/v1/kv/pay/a", `If-Match: "1"`), at("PUT", "/v1/kv/pay/a", `If-Match: "1", "2"`), at("PUT", "/v1/kv/pay/a", `If-None-Match: "1"`),
 		at("PUT", "/v1/kv/pay/a", "Content-Range: bytes 0-0/1"), request{method: "DELETE", target: "/v1/kv/pay/a", body: "x"}, request{method: "GET", target: "/v1/kv/pay/a", body: "x"},
 		at("GET", "/v1/kv/pay/a?wait=11m", `If-None-Match: "1"`), at("GET", "/v1/keys/pay", `If-None-Match: "1"`), at("GET", "/v1/cluster?x=1"),
@@ -143,6 +143,7 @@ func secondPage(a *api) string {
 func failures() []documented {
 	put := request{method: "PUT", target: "/v1/kv/pay/a", body: "v"}
 	get := request{method: "GET", target: "/v1/kv/pay/a"}
+	trial := request{method: "PUT", target: "/v1/kv/pay/a?dry-run=1", body: "v"}
 	full := func(f *fakeReplicator) { f.full = true }
 	refuse := func(err error) func(*fakeReplicator) { return func(f *fakeReplicator) { f.refusal = err } }
 	barrier := func(err error) func(*fakeReplicator) { return func(f *fakeReplicator) { f.barrier = err } }
@@ -161,6 +162,9 @@ func failures() []documented {
 		failure("get under overload", barrier(config.ErrOverloaded), get, 503, "overloaded", "rejected", true),
 		failure("get behind", barrier(config.ErrNotCaughtUp), get, 504, "not_caught_up", "rejected", true),
 		failure("get with an error nobody knows", barrier(errBroken), get, 500, "internal", "rejected", false),
+		failure("trial that is late", barrier(config.ErrNotCaughtUp), trial, 504, "not_caught_up", "rejected", true),
+		failure("trial without a leader", barrier(config.ErrNoLeader), trial, 503, "no_leader", "rejected", true),
+		failure("trial with an error nobody knows", barrier(errBroken), trial, 500, "internal", "rejected", false),
 		failure("put beyond the quota", func(f *fakeReplicator) { f.overQuota = true }, put, 507, "quota_exceeded", "rejected", false),
 		{
 			name: "batch of what is forgotten", request: oneKey("?revision=1"), status: 410, code: "pruned", outcome: "rejected", prepare: forget,
@@ -295,6 +299,7 @@ func TestAQuotaThatIsFullIs507AndDeletesGoOn(t *testing.T) {
 	base := a.serve()
 	got := send(t, base, request{method: "PUT", target: "/v1/kv/pay/one-more", body: value})
 	got.wantProblem(t, 507, "quota_exceeded")
+	send(t, base, request{method: "PUT", target: "/v1/kv/pay/one-more?dry-run=1", body: value}).wantProblem(t, 507, "quota_exceeded")
 	send(t, base, request{method: "PUT", target: "/v1/kv/pay/small", body: "v"}).want(t, 201, "")
 	send(t, base, request{method: "DELETE", target: "/v1/kv/pay/big/0"}).want(t, 204, "")
 	send(t, base, request{method: "PUT", target: "/v1/kv/pay/one-more", body: value}).want(t, 201, "")

@@ -79,7 +79,16 @@ type deleteFields struct {
 // Encode checks the put and returns it as a command. It returns an
 // InvalidError or ErrTooLarge when the put can never succeed.
 func (p *Put) Encode() ([]byte, error) {
-	fields := putFields{
+	fields, err := p.fields()
+	if err != nil {
+		return nil, err
+	}
+	return encodeCommand(kindPut, fields, len(p.Value)+len(p.Key)+len(fields.MediaType))
+}
+
+// fields checks the put and returns what of it goes into the log.
+func (p *Put) fields() (*putFields, error) {
+	fields := &putFields{
 		Namespace: p.Namespace, Key: p.Key, Value: p.Value, MediaType: p.MediaType,
 		IfKind: p.If.kind, IfRevision: p.If.number,
 	}
@@ -89,10 +98,7 @@ func (p *Put) Encode() ([]byte, error) {
 	if err := fields.check(); err != nil {
 		return nil, err
 	}
-	if err := CheckMediaType(fields.MediaType); err != nil {
-		return nil, err
-	}
-	return encodeCommand(kindPut, &fields, len(p.Value)+len(p.Key)+len(fields.MediaType))
+	return fields, CheckMediaType(fields.MediaType)
 }
 
 // Encode checks the delete and returns it as a command. It returns an

@@ -65,7 +65,7 @@ func (s *State) offer(namespace, reason string, writes ...write) Outcome {
 		return OutcomeApplied
 	}
 	growth := s.spaces[namespace].growth(writes...)
-	if growth > 0 && s.bytes+growth > s.limits.quotaBytes {
+	if !s.limits.allow(s.bytes, growth) {
 		return OutcomeQuota
 	}
 	s.commit(namespace, reason, growth, writes...)

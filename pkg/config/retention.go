@@ -22,6 +22,12 @@ type limits struct {
 	historyBytes int64
 }
 
+// allow tells whether the quota lets so many live bytes grow. What shrinks them
+// is always allowed.
+func (l *limits) allow(liveBytes, growth int64) bool {
+	return growth <= 0 || liveBytes+growth <= l.quotaBytes
+}
+
 var defaultLimits = limits{
 	quotaBytes: defaultQuotaBytes, historyAgeMillis: defaultHistoryAgeMillis,
 	historyRevisions: defaultHistoryRevisions, historyBytes: defaultHistoryBytes,

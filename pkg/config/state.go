@@ -142,7 +142,7 @@ func (s *State) publish() {
 	view := &View{
 		Index: s.index, Revision: s.revision, Hash: s.hash, LiveBytes: s.bytes, Keys: s.keys,
 		HistoryBytes: s.history.bytes, oldest: s.history.oldest,
-		spaces: s.frozen.Copy(), fault: s.fault,
+		limits: s.limits, spaces: s.frozen.Copy(), fault: s.fault,
 	}
 	if before := s.view.Load(); before != nil && !s.touchedHistory {
 		view.journal = before.journal

@@ -28,6 +28,7 @@ type View struct {
 	spaces  *btree.Map[string, *space]
 	journal *frozenJournal
 	oldest  uint64
+	limits  limits
 	// fault is why the state stands still, nil while it doesn't.
 	fault error
 }

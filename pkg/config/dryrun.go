@@ -1,0 +1,50 @@
+package config
+
+import (
+	"context"
+	"fmt"
+)
+
+// TryPut tells what Put would do now, with the error that Put would return, and
+// changes nothing. It checks the request, the precondition and the quota against
+// what a linear read sees. It promises nothing: another write may come first,
+// and whether the members have a leader and room on their disks for it is only
+// found out by writing. The result's Revision is the store's. Its errors are
+// those of Put but ErrOutcomeUnknown and ErrDiskFull, and ErrNotCaughtUp.
+func (s *Store) TryPut(ctx context.Context, p Put) (Result, error) {
+	fields, err := p.fields()
+	if err != nil {
+		return Result{}, err
+	}
+	view, _, err := s.View(ctx, ReadOptions{})
+	if err != nil {
+		return Result{}, fmt.Errorf("try to put %s/%s: %w", p.Namespace, p.Key, err)
+	}
+	result := view.tryPut(fields)
+	if err := result.Err(); err != nil {
+		return result, fmt.Errorf("try to put %s/%s: %w", p.Namespace, p.Key, err)
+	}
+	return result, nil
+}
+
+// tryPut is State.put without its effect.
+func (v *View) tryPut(f *putFields) Result {
+	result := Result{Revision: v.Revision}
+	sp := v.space(f.Namespace)
+	old := sp.get(f.Key)
+	next := &Entry{Key: f.Key, Value: f.Value, MediaType: f.MediaType, CreateRevision: v.Revision + 1, Version: 1}
+	if old != nil {
+		result.Current = old.ModRevision
+		next.CreateRevision, next.Version = old.CreateRevision, old.Version+1
+	}
+	switch {
+	case !(Precondition{f.IfKind, f.IfRevision}).holds(old):
+		result.Outcome = OutcomeConflict
+	case !v.limits.allow(v.LiveBytes, sp.growth(write{old: old, next: next})):
+		result.Outcome = OutcomeQuota
+	default:
+		result.Outcome, result.Changes = OutcomeApplied, 1
+		result.CreateRevision, result.Version = next.CreateRevision, next.Version
+	}
+	return result
+}

@@ -1,0 +1,84 @@
+package config_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// TestATrialTellsWhatThePutThenDoes tries each put of a random run before it is
+// made, in a store that is mostly full.
+func TestATrialTellsWhatThePutThenDoes(t *testing.T) {
+	fake := &fakeReplicator{log: log{t: t, state: config.NewStateWithQuota(12_000)}}
+	store, err := config.NewStore(fake.state, fake, config.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	outcomes := map[string]int{}
+	for range 3000 {
+		p := config.Put{
+			Namespace: fmt.Sprint("n", random.IntN(3)), Key: fmt.Sprint("k", random.IntN(12)), Value: make([]byte, random.IntN(900)),
+		}
+		switch revision := store.Revision(); random.IntN(5) {
+		case 0:
+			p.If = config.IfAbsent()
+		case 1:
+			p.If = config.IfExists()
+		case 2:
+			p.If = config.IfRevision(revision - random.Uint64N(min(revision, 8)+1))
+		}
+		before := fake.state.View()
+		index := fake.index
+		trial, trialErr := store.TryPut(t.Context(), p)
+		if after := fake.state.View(); after != before || fake.index != index {
+			t.Fatal("a trial changed something")
+		}
+		result, err := store.Put(t.Context(), p)
+		if fmt.Sprint(errors.Unwrap(trialErr)) != fmt.Sprint(errors.Unwrap(err)) || (trialErr == nil) != (err == nil) {
+			t.Fatalf("%s/%s: tried %v, made %v", p.Namespace, p.Key, trialErr, err)
+		}
+		if err == nil {
+			trial.Revision++ // a trial makes none
+		}
+		if trial != result {
+			t.Fatalf("%s/%s: tried %+v, made %+v", p.Namespace, p.Key, trial, result)
+		}
+		outcomes[fmt.Sprint(result.Outcome, result.Created())]++
+		if random.IntN(3) == 0 {
+			_, _ = store.Delete(t.Context(), config.Delete{Namespace: p.Namespace, Key: p.Key})
+		}
+	}
+	for _, want := range []string{
+		fmt.Sprint(config.OutcomeApplied, true), fmt.Sprint(config.OutcomeApplied, false),
+		fmt.Sprint(config.OutcomeConflict, false), fmt.Sprint(config.OutcomeQuota, false),
+	} {
+		if outcomes[want] < 50 {
+			t.Errorf("outcomes %v: too few of %s", outcomes, want)
+		}
+	}
+}
+
+func TestATrialNeedsAFreshViewAndAPutThatCanBe(t *testing.T) {
+	store, fake := newStore(t, config.StoreOptions{})
+	if _, err := store.TryPut(t.Context(), config.Put{Namespace: "pay", Key: "a//b"}); !errors.Is(err, config.ErrInvalid) {
+		t.Errorf("a key that can't be: %v", err)
+	}
+	if _, err := store.TryPut(t.Context(), config.Put{Namespace: "pay", Key: "a", Value: make([]byte, config.MaxValueBytes+1)}); !errors.Is(err, config.ErrTooLarge) {
+		t.Errorf("a value too large: %v", err)
+	}
+	fake.leaderless = true
+	for range 2 {
+		_, err := store.TryPut(t.Context(), config.Put{Namespace: "pay", Key: "a"})
+		if (fake.barrier != nil) != errors.Is(err, config.ErrNoLeader) {
+			t.Errorf("with barrier %v: %v", fake.barrier != nil, err)
+		}
+		fake.barrier = noLeader
+	}
+}
+
+func noLeader(context.Context) error { return config.ErrNoLeader }

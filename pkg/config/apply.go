@@ -32,7 +32,7 @@ func (s *State) execute(index uint64, command []byte) Result {
 }
 
 func (s *State) put(f *putFields) Result {
-	old := s.spaces[f.Namespace].get(f.Key)
+	old := s.space(f.Namespace).get(f.Key)
 	result := Result{Revision: s.revision, Current: old.revision()}
 	if !(Precondition{f.IfKind, f.IfRevision}).holds(old) {
 		result.Outcome = OutcomeConflict
@@ -48,7 +48,7 @@ func (s *State) put(f *putFields) Result {
 }
 
 func (s *State) delete(f *deleteFields) Result {
-	old := s.spaces[f.Namespace].get(f.Key)
+	old := s.space(f.Namespace).get(f.Key)
 	result := Result{Revision: s.revision, Current: old.revision()}
 	if !(Precondition{f.IfKind, f.IfRevision}).holds(old) {
 		result.Outcome = OutcomeConflict

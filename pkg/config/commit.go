@@ -64,7 +64,7 @@ func (s *State) offer(namespace, reason string, writes ...write) Outcome {
 	if len(writes) == 0 {
 		return OutcomeApplied
 	}
-	growth := s.spaces[namespace].growth(writes...)
+	growth := s.space(namespace).growth(writes...)
 	if !s.limits.allow(s.bytes, growth) {
 		return OutcomeQuota
 	}
@@ -77,10 +77,10 @@ func (s *State) offer(namespace, reason string, writes ...write) Outcome {
 // growth is what the writes were found to add.
 func (s *State) commit(namespace, reason string, growth int64, writes ...write) {
 	s.revision++
-	sp := s.spaces[namespace]
+	sp := s.space(namespace)
 	if sp == nil {
 		sp = &space{name: namespace}
-		s.spaces[namespace] = sp
+		s.spaces.Set(sp.name, sp)
 	}
 	s.touched[sp.name] = struct{}{}
 	s.bytes += growth

@@ -21,9 +21,10 @@ func (s *State) Restore(r io.Reader) error {
 	s.contents = *restored
 	s.fault = nil
 	clear(s.touched)
-	for name := range s.spaces {
+	s.spaces.Scan(func(name string, _ *space) bool {
 		s.touched[name] = struct{}{}
-	}
+		return true
+	})
 	s.changes.setMany()
 	s.touchedHistory = true
 	s.publish()
@@ -46,7 +47,7 @@ func (r *frameReader) contents() (*contents, error) {
 	if string(magic) != snapshotMagic {
 		return nil, fmt.Errorf("%w: it begins with %q instead of %q", ErrBadSnapshot, magic, snapshotMagic)
 	}
-	c := &contents{spaces: map[string]*space{}, sessions: map[uint64]*session{}}
+	c := &contents{sessions: map[uint64]*session{}}
 	if err := r.header(c); err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (r *frameReader) header(c *contents) error {
 		return err
 	}
 	if len(header.Hash) != len(c.hash) || header.Revision > maxRevision || header.Oldest > header.Revision ||
-		header.QuotaBytes < 0 || header.HistoryBytes < 0 {
+		header.QuotaBytes < 0 || header.HistoryBytes < 0 || len(header.ScrubNamespace) > MaxNamespaceBytes || len(header.ScrubKey) > MaxKeyBytes {
 		return fmt.Errorf("%w: header of index %d, revisions %d to %d, quota %d, %d bytes of history and a hash of %d bytes",
 			ErrBadSnapshot, header.Index, header.Oldest, header.Revision, header.QuotaBytes, header.HistoryBytes, len(header.Hash))
 	}
@@ -94,6 +95,7 @@ func (r *frameReader) header(c *contents) error {
 		historyRevisions: header.HistoryRevisions, historyBytes: header.HistoryBytes,
 	}
 	c.history.ageMillis, c.history.oldest = header.AgeMillis, header.Oldest
+	c.scrub = scrubCursor{header.ScrubNamespace, header.ScrubKey}
 	copy(c.hash[:], header.Hash)
 	return nil
 }

@@ -29,7 +29,7 @@ func (r *frameReader) space(c *contents, previous string, fields []byte) (string
 	if err := r.older(c, sp, announced.Older); err != nil {
 		return "", err
 	}
-	c.spaces[sp.name] = sp
+	c.spaces.Load(sp.name, sp)
 	c.keys += sp.entries.Len()
 	c.bytes += sp.bytes
 	return sp.name, nil
@@ -146,7 +146,7 @@ func (c *contents) decodeChanges(number uint64, data []byte) ([]Change, error) {
 	var sp *space
 	for len(data) > 0 {
 		if length := int(data[0]); length > 0 && len(data) > length {
-			sp, data = c.spaces[string(data[1:1+length])], data[1+length:]
+			sp, data = c.space(string(data[1:1+length])), data[1+length:]
 		} else {
 			data = data[1:]
 		}
@@ -176,12 +176,13 @@ func (r *frameReader) end(c *contents, checksum uint32, fields []byte) error {
 		return err
 	}
 	read := endFields{
-		Sessions: uint64(len(c.sessions)), Namespaces: uint64(len(c.spaces)), Keys: uint64(c.keys), Bytes: c.bytes,
+		Sessions: uint64(len(c.sessions)), Namespaces: uint64(c.spaces.Len()), Keys: uint64(c.keys), Bytes: c.bytes,
 		Revisions: uint64(c.history.journal.Len()), HistoryBytes: c.history.bytes, Checksum: checksum,
 	}
-	for _, sp := range c.spaces {
+	c.spaces.Scan(func(_ string, sp *space) bool {
 		read.Older += uint64(sp.olderLen())
-	}
+		return true
+	})
 	if read != end {
 		return fmt.Errorf("%w: it sums up to %+v and says %+v", ErrBadSnapshot, read, end)
 	}
@@ -202,17 +203,19 @@ func (r *frameReader) end(c *contents, checksum uint32, fields []byte) error {
 // revision is a change of its revision, and no key changes twice in one.
 func (c *contents) checkJournal() error {
 	after := 0
-	count := func(e *Entry) {
+	count := func(e *Entry) bool {
 		if e.ModRevision > c.history.oldest {
 			after++
 		}
+		return true
 	}
-	for _, sp := range c.spaces {
-		sp.entries.Scan(func(_ string, e *Entry) bool { count(e); return true })
+	c.spaces.Scan(func(_ string, sp *space) bool {
+		sp.entries.Scan(func(_ string, e *Entry) bool { return count(e) })
 		if sp.older != nil {
-			sp.older.Scan(func(e *Entry) bool { count(e); return true })
+			sp.older.Scan(count)
 		}
-	}
+		return true
+	})
 	var twice *Revision
 	seen := map[*Entry]struct{}{}
 	c.history.journal.Scan(func(number uint64, r *Revision) bool {

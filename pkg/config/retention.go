@@ -76,7 +76,7 @@ func (s *State) overdue(first *Revision) bool {
 // drop forgets what a key was before a change, and the change itself where that
 // was a deletion: without either the key is absent.
 func (s *State) drop(number uint64, c Change) {
-	sp := s.spaces[c.Namespace]
+	sp := s.space(c.Namespace)
 	s.touched[c.Namespace] = struct{}{}
 	s.history.bytes -= changeOverheadBytes
 	if before := sp.before(c.Entry.Key, number-1); before != nil {
@@ -92,6 +92,6 @@ func (s *State) drop(number uint64, c Change) {
 		s.history.bytes -= namespaceOverheadBytes
 	}
 	if sp.empty() {
-		delete(s.spaces, c.Namespace)
+		s.spaces.Delete(c.Namespace)
 	}
 }

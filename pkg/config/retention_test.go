@@ -121,7 +121,18 @@ func TestASnapshotInTheMidstOfPruningChangesNothing(t *testing.T) {
 		l.state.Apply(l.index, config.Stamp{}, config.Origin{}, encode(t, put(fmt.Sprintf("k%d", i%7), "1")))
 	}
 	restored := &log{t: t, state: config.NewState()}
-	for range 20 {
+	// Revisions of a hundred changes are pruned in parts.
+	for i := range 20 {
+		var operations []config.Operation
+		for k := range 100 {
+			operations = append(operations, putOp(fmt.Sprintf("k%d", k), fmt.Sprint(i)))
+			if k%3 == i%3 {
+				operations[k] = delOp(fmt.Sprintf("k%d", k))
+			}
+		}
+		l.apply(&config.Txn{Namespace: "pay", Then: operations})
+	}
+	for range 30 {
 		if err := restored.state.Restore(bytes.NewReader(snapshot(t, l.state))); err != nil {
 			t.Fatal(err)
 		}

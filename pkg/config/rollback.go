@@ -66,7 +66,7 @@ func (s *State) rollback(f *rollbackFields) Result {
 		result.Outcome = OutcomeFutureRevision
 		return result
 	}
-	sp := s.spaces[f.Namespace]
+	sp := s.space(f.Namespace)
 	var writes []write
 	size := int64(0)
 	for _, key := range changedKeys(&s.history.journal, f.Namespace, f.Prefix, f.To, s.revision) {

@@ -60,6 +60,9 @@ type (
 		HistoryBytes     int64
 		AgeMillis        uint64
 		Oldest           uint64
+		// Where the scrub goes on.
+		ScrubNamespace string
+		ScrubKey       string
 	}
 	sessionFields struct {
 		Member   uint64
@@ -116,7 +119,7 @@ type (
 
 // frameFieldCounts are the lengths of those arrays.
 var frameFieldCounts = map[frameKind]int{
-	frameHeader: 9, frameSession: 6, frameTxnResult: 2, frameNamespace: 3, frameEntry: 7, frameRevision: 5, frameEnd: 8,
+	frameHeader: 11, frameSession: 6, frameTxnResult: 2, frameNamespace: 3, frameEntry: 7, frameRevision: 5, frameEnd: 8,
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -126,6 +129,7 @@ type Snapshot struct {
 	view      *View
 	limits    limits
 	ageMillis uint64
+	scrub     scrubCursor
 	// pruned counts the changes that the journal's first revision has lost.
 	pruned   int
 	sessions []frozenSession
@@ -137,6 +141,7 @@ func (s *State) Snapshot() *Snapshot {
 	s.publish()
 	return &Snapshot{
 		view: s.View(), limits: s.limits, ageMillis: s.history.ageMillis, pruned: s.history.pruned,
+		scrub:    s.scrub,
 		sessions: s.freezeSessions(),
 	}
 }
@@ -170,6 +175,7 @@ func (s *Snapshot) write(out *frameWriter) error {
 		Index: s.view.Index, Revision: s.view.Revision, Hash: s.view.Hash[:], QuotaBytes: s.limits.quotaBytes,
 		HistoryAgeMillis: s.limits.historyAgeMillis, HistoryRevisions: s.limits.historyRevisions, HistoryBytes: s.limits.historyBytes,
 		AgeMillis: s.ageMillis, Oldest: s.view.oldest,
+		ScrubNamespace: s.scrub.namespace, ScrubKey: s.scrub.key,
 	}); err != nil {
 		return err
 	}

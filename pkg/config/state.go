@@ -43,13 +43,19 @@ type contents struct {
 	keys     int
 	limits   limits
 	// spaces holds the namespaces that have keys or had them within history.
-	// Its order never matters: what is walked in order is a View.
-	spaces  map[string]*space
+	spaces  btree.Map[string, *space]
 	history history
+	scrub   scrubCursor
 	// sessions holds what is remembered of members that propose.
 	sessions map[uint64]*session
 	// frozen holds what of spaces was published.
 	frozen btree.Map[string, *space]
+}
+
+// space returns the content of a namespace, nil when it has none.
+func (c *contents) space(name string) *space {
+	sp, _ := c.spaces.Get(name)
+	return sp
 }
 
 // Stamp is when the leader took an entry of the log.
@@ -72,7 +78,7 @@ type turn struct {
 // NewState returns the empty state, from before the first index.
 func NewState() *State {
 	s := &State{
-		contents: contents{limits: defaultLimits, spaces: map[string]*space{}, sessions: map[uint64]*session{}},
+		contents: contents{limits: defaultLimits, sessions: map[uint64]*session{}},
 		touched:  map[string]struct{}{},
 		hasher:   sha256.New(),
 	}
@@ -132,7 +138,7 @@ func (s *State) Fault() error { return s.view.Load().fault }
 // publish builds the next view from the spaces that were touched.
 func (s *State) publish() {
 	for name := range s.touched {
-		if sp := s.spaces[name]; sp != nil {
+		if sp := s.space(name); sp != nil {
 			s.frozen.Set(name, sp.freeze())
 		} else {
 			s.frozen.Delete(name)
@@ -173,5 +179,8 @@ func (s *State) chain(from Origin, command []byte, result Result) {
 		s.hasher.Write(result.Txn.encode(nil))
 	}
 	s.hasher.Write(command)
+	if s.index%ScrubInterval == 0 {
+		s.scrubSlice()
+	}
 	s.hasher.Sum(s.hash[:0])
 }

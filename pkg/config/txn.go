@@ -188,7 +188,7 @@ func (f *operationFields) check() error {
 
 // txn carries a transaction out.
 func (s *State) txn(f *txnFields) Result {
-	sp := s.spaces[f.Namespace]
+	sp := s.space(f.Namespace)
 	done := &TxnResult{Succeeded: true}
 	result := Result{Outcome: OutcomeApplied, Revision: s.revision, Txn: done}
 	operations := f.Then

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/pkg/client"
@@ -59,14 +60,14 @@ func (s *session) advice(err error) string {
 	case errors.Is(err, client.ErrChanged) && failure.CurrentRevision == 0:
 		return "The key is not as the condition wants it. Read it, and write again if you still want to."
 	case errors.Is(err, client.ErrChanged):
-		return fmt.Sprintf("The key is at revision %d now. Read it, and if you still want to write: --if-revision %d",
+		return fmt.Sprintf("The key is at revision %d now. Read it, and if you still want to write: --if-match %d",
 			failure.CurrentRevision, failure.CurrentRevision)
 	case failure.Outcome == client.Unknown:
 		return "Read the key before you write again."
 	case failure.Status == 0 && errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("Nobody answered at %s within %v. Wait longer with --timeout, or ask another node with --endpoint.", s.endpoint, s.timeout)
+		return fmt.Sprintf("Nobody answered at %s within %v. Wait longer with --timeout, or ask another node with --endpoint.", s.where(), s.timeout)
 	case failure.Status == 0:
-		return fmt.Sprintf("Does a node serve clients at %s? Name another with --endpoint or CONCLAVE_ENDPOINT.", s.endpoint)
+		return fmt.Sprintf("Does a node serve clients at %s? Name another with --endpoint or CONCLAVE_ENDPOINT.", s.where())
 	case failure.RetryAfter > 0:
 		return fmt.Sprintf("Try again in %v.", failure.RetryAfter)
 	case failure.Retryable:
@@ -74,6 +75,9 @@ func (s *session) advice(err error) string {
 	}
 	return ""
 }
+
+// where names the endpoints.
+func (s *session) where() string { return strings.Join(s.endpoints, ", ") }
 
 // membersAdvice is advice for the commands about members.
 func (s *session) membersAdvice(err error) string {

@@ -76,7 +76,7 @@ func TestGetPrintsTheValueAndNothingElse(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	got = conclave(t, answer(t, "GET /v1/kv/pay/k?consistency=local", `{"key":"k","text":"v","revision":5}`), "",
-		"get", "pay", "k", "--local", "--meta")
+		"get", "pay", "k", "--consistency", "local", "-o", "json")
 	if want := (outcome{0, `{"namespace":"","key":"k","revision":5,"text":"v"}` + "\n", ""}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -95,7 +95,7 @@ func TestPutTakesItsValueFromOnePlace(t *testing.T) {
 		"no bytes":  {"", "--value=", "", "Content-Type: text/plain; charset=utf-8"},
 		"input":     {"from input\n", "- --if-absent", "from input\n", "Content-Type: application/octet-stream|If-None-Match: *"},
 		"file":      {"", file, `{"a":1}`, "Content-Type: application/json"},
-		"condition": {"", file + " --if-revision 42 --type text/x", `{"a":1}`, `Content-Type: text/x|If-Match: "42"`},
+		"condition": {"", file + " --if-match 42 --type text/x", `{"a":1}`, `Content-Type: text/x|If-Match: "42"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := conclave(t, func(w http.ResponseWriter, r *http.Request) {
@@ -129,32 +129,31 @@ func TestDeletePrintsTheRevision(t *testing.T) {
 		}
 		w.Header().Set("Conclave-Revision", "49")
 		w.WriteHeader(http.StatusNoContent)
-	}, "", "delete", "pay", "k", "--if-revision", "42")
+	}, "", "delete", "pay", "k", "--if-match", "42")
 	if want := (outcome{0, "49\n", ""}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
-func TestListPrintsEveryPage(t *testing.T) {
-	pages := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if r.URL.Query().Get("cursor") == "" {
-			_, _ = io.WriteString(w, `{"entries":[{"key":"a","revision":3,"version":2,"type":"text/plain"}],"next":"more"}`)
-			return
-		}
-		_, _ = io.WriteString(w, `{"entries":[{"key":"b/long-name","revision":12345,"version":1,"type":"x/y"}]}`)
+func TestListPrintsEveryEntry(t *testing.T) {
+	lines := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, `{"key":"a","revision":3,"version":2,"type":"text/plain"}`+"\n"+
+			`{"key":"b/long-name","revision":12345,"version":1,"type":"x/y"}`+"\n"+`{"end":true,"revision":12345,"entries":2}`+"\n")
 	}
-	for output, want := range map[string]string{
-		"names": "a\nb/long-name\n",
-		"json": `{"namespace":"","key":"a","revision":3,"version":2,"type":"text/plain"}` + "\n" +
+	for args, want := range map[string]string{
+		"--names": "a\nb/long-name\n",
+		"-o json": `{"namespace":"","key":"a","revision":3,"version":2,"type":"text/plain"}` + "\n" +
 			`{"namespace":"","key":"b/long-name","revision":12345,"version":1,"type":"x/y"}` + "\n",
-		"table": "KEY   REVISION   VERSION   TYPE\n" +
-			"a     3          2         text/plain\n" +
-			"b/long-name   12345   1   x/y\n",
+		"-o yaml": "namespace: \"\"\nkey: a\nrevision: 3\nversion: 2\ntype: text/plain\n---\n" +
+			"namespace: \"\"\nkey: b/long-name\nrevision: 12345\nversion: 1\ntype: x/y\n",
+		"": "KEY           REVISION   VERSION   TYPE\n" +
+			"a             3          2         text/plain\n" +
+			"b/long-name   12345      1         x/y\n",
 	} {
-		got := conclave(t, pages, "", "list", "pay", "--prefix", "", "-o", output)
+		got := conclave(t, lines, "", append([]string{"list", "pay", "--prefix", ""}, strings.Fields(args)...)...)
 		if want := (outcome{0, want, ""}); got != want {
-			t.Errorf("%s: got %+v, want %+v", output, got, want)
+			t.Errorf("%s: got %+v, want %+v", args, got, want)
 		}
 	}
 }
@@ -186,28 +185,28 @@ func TestErrorsSayWhatToDoNext(t *testing.T) {
 	}{
 		"no such key": {refuse(404, `"code":"key_not_found"`), "get pay k", 3, "conclave list NAMESPACE"},
 		"changed": {refuse(412, `"code":"revision_mismatch","outcome":"rejected","currentETag":"\"47\""`),
-			"put pay k --value x --if-revision 42", 4, "--if-revision 47"},
+			"put pay k --value x --if-match 42", 4, "--if-match 47"},
 		"unknown outcome": {refuse(504, `"code":"outcome_unknown","outcome":"unknown"`),
 			"put pay k --value x", 5, "Read the key before you write again."},
 		"no leader": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "2")
 			refuse(503, `"code":"no_leader","outcome":"rejected","retryable":true`)(w, r)
-		}, "get pay k", 1, "Try again in 2s."},
+		}, "get pay k --timeout 1s", 1, "Try again in 2s."},
 		"another server": {func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, "get pay k", 1, "is this the client port"},
 		"nobody there":   {nil, "get pay k --endpoint http://127.0.0.1:1 --timeout 300ms", 1, "Does a node serve clients at http://127.0.0.1:1?"},
 		"too slow": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 			"get pay k --timeout 20ms", 1, "Wait longer with --timeout"},
 		"bad endpoint":      {nil, "get pay k --endpoint localhost", 2, "want scheme, host and port"},
 		"bad timeout":       {nil, "get pay k --timeout 0s", 2, "want a time to wait"},
-		"bad output":        {nil, "list pay -o xml", 2, "want table, names or json"},
+		"bad output":        {nil, "list pay -o xml", 2, "want text, json or yaml"},
 		"no value":          {nil, "put pay k", 2, "give the value once"},
 		"two values":        {nil, "put pay k - --value x", 2, "give the value once"},
 		"no such file":      {nil, "put pay k missing.json", 2, "missing.json"},
-		"void condition":    {nil, "delete pay k --if-revision 0", 2, "no key has this revision"},
+		"void condition":    {nil, "delete pay k --if-match 0", 2, "no key has this revision"},
 		"unknown command":   {nil, "fetch", 2, "conclave --help"},
 		"unknown flag":      {nil, "get pay k --fresh", 2, "conclave get --help"},
 		"too few arguments": {nil, "get pay", 2, "conclave get --help"},
-		"two conditions":    {nil, "put pay k - --if-absent --if-revision 1", 2, "if-absent"},
+		"two conditions":    {nil, "put pay k - --if-absent --if-match 1", 2, "if-absent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			handle := c.handle

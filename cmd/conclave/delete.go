@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/conclave-dev/conclave/pkg/client"
@@ -12,9 +10,12 @@ import (
 func (s *session) deleteCommand() *cobra.Command {
 	var options client.DeleteOptions
 	cmd := &cobra.Command{
-		Use:   "delete NAMESPACE KEY",
-		Short: "Delete a key",
-		Args:  cobra.ExactArgs(2),
+		Use:               "delete NAMESPACE KEY",
+		Short:             "Delete a key",
+		Long:              "Delete a key, and print the revision that this made. Its history stays.",
+		Example:           "  conclave delete pay db/url --if-match 42",
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: s.completeKey,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkCondition(cmd); err != nil {
 				return err
@@ -28,10 +29,9 @@ func (s *session) deleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(s.out, revision)
-			return err
+			return s.showRevision(revision)
 		},
 	}
-	cmd.Flags().Uint64Var(&options.IfRevision, "if-revision", 0, "delete only if this is the key's revision now")
+	matchFlag(cmd, &options.IfRevision)
 	return cmd
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-
 	"github.com/spf13/cobra"
 
 	"github.com/conclave-dev/conclave/pkg/client"
@@ -10,33 +8,31 @@ import (
 
 // getCommand prints one value, byte for byte.
 func (s *session) getCommand() *cobra.Command {
-	var options client.GetOptions
-	var local, meta bool
+	var options client.ReadOptions
 	cmd := &cobra.Command{
 		Use:   "get NAMESPACE KEY",
 		Short: "Print the value of a key",
-		Args:  cobra.ExactArgs(2),
+		Long: `Print the value of a key, byte for byte, or with --output json or yaml the whole
+entry with its revision.`,
+		Example:           "  conclave get pay db/url\n  conclave get pay db/url --consistency local --output json",
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: s.completeKey,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel, c, err := s.connect(cmd)
 			if err != nil {
 				return err
 			}
 			defer cancel()
-			if local {
-				options.Consistency = client.Local
-			}
 			entry, err := c.Get(ctx, args[0], args[1], options)
 			if err != nil {
 				return err
 			}
-			if meta {
-				return json.NewEncoder(s.out).Encode(entry)
-			}
-			_, err = s.out.Write(entry.Value)
-			return err
+			return s.show(entry, func() error {
+				_, err := s.out.Write(entry.Value)
+				return err
+			})
 		},
 	}
-	cmd.Flags().BoolVar(&local, "local", false, "take what the node has, even without a quorum; it may be old")
-	cmd.Flags().BoolVar(&meta, "meta", false, "print the whole entry as JSON")
+	readFlags(cmd, &options)
 	return cmd
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +37,6 @@ type council struct {
 	ops       []string
 	token     string
 	tokenFile string
-	output    string
 }
 
 // membersCommand builds the commands about members.
@@ -58,7 +56,6 @@ On a cluster that an operator runs, it alone changes the membership.`,
 	flags.StringSliceVar(&c.ops, "ops", nil, "operations ports of nodes, URL,URL,...; also from CONCLAVE_OPS (default "+defaultOps+")")
 	flags.StringVar(&c.tokenFile, "token-file", "", "file whose first line is the bearer token; also from CONCLAVE_ADMIN_TOKEN_FILE")
 	flags.StringVar(&c.token, "token", "", "the bearer token itself; better in CONCLAVE_ADMIN_TOKEN, where others don't see it")
-	flags.StringVarP(&c.output, "output", "o", "table", "table or json")
 	cmd.AddCommand(c.listCommand(), c.addCommand(), c.promoteCommand(), c.removeCommand(),
 		c.transferCommand(), c.snapshotCommand(), c.verifyCommand())
 	return cmd
@@ -66,9 +63,6 @@ On a cluster that an operator runs, it alone changes the membership.`,
 
 // prepare checks the flags, and returns the context that limits the command.
 func (c *council) prepare(cmd *cobra.Command) (context.Context, context.CancelFunc, error) {
-	if c.output != "table" && c.output != "json" {
-		return nil, nil, fmt.Errorf("--output %s: want table or json", c.output)
-	}
 	if !cmd.Flags().Changed("timeout") {
 		c.timeout = membersTimeout
 	}
@@ -262,8 +256,8 @@ func (c *council) listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if c.output == "json" {
-				return json.NewEncoder(c.out).Encode(status)
+			if c.output != outputText {
+				return c.encode(status)
 			}
 			return c.showMembers(status)
 		}),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -26,8 +25,8 @@ func (c *council) changing(change func(ctx context.Context, args []string) (*adm
 
 // showChange prints what was done and what the membership is now.
 func (c *council) showChange(membership *admin.Membership, done string) error {
-	if c.output == "json" {
-		return json.NewEncoder(c.out).Encode(membership)
+	if c.output != outputText {
+		return c.encode(membership)
 	}
 	voters, learners := 0, 0
 	for _, m := range membership.Members {
@@ -233,8 +232,8 @@ func (c *council) transferCommand() *cobra.Command {
 			if err != nil {
 				return unsure(err)
 			}
-			if c.output == "json" {
-				return json.NewEncoder(c.out).Encode(transfer)
+			if c.output != outputText {
+				return c.encode(transfer)
 			}
 			leader := transfer.Leader
 			if leader == "" {

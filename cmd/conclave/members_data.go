@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,8 +26,8 @@ func (c *council) snapshotCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if c.output == "json" {
-					err = json.NewEncoder(c.out).Encode(snapshot)
+				if c.output != outputText {
+					err = c.encode(snapshot)
 				} else {
 					_, err = fmt.Fprintf(c.out, "%s holds a snapshot at index %d\n", url, snapshot.Index)
 				}
@@ -170,8 +169,8 @@ func compareHashes(verdicts []verdict) comparison {
 
 // showVerdicts prints what was found.
 func (c *council) showVerdicts(verdicts []verdict, compared comparison) error {
-	if c.output == "json" {
-		return json.NewEncoder(c.out).Encode(map[string]any{"nodes": verdicts, "state": compared})
+	if c.output != outputText {
+		return c.encode(map[string]any{"nodes": verdicts, "state": compared})
 	}
 	table := newTable(c.out) // an error stays until Flush
 	fmt.Fprintln(table, "NODE\tENTRIES\tLOG BYTES\tSNAPSHOT\tSNAPSHOT BYTES\tRESULT")

@@ -230,7 +230,7 @@ func TestErrorsAboutMembersSayWhatToDoNext(t *testing.T) {
 		"not waiting":       {leaderStatus(), done, "add --node NODE-0", 1, "does not wait to be added: its state is Running"},
 		"wrong token":       {leaderStatus(), done, "list --token wrong-0123456789", 1, "Give another with --token-file"},
 		"no token":          {leaderStatus(), done, "list --token-file /dev/null", 2, "holds no token"},
-		"bad output":        {leaderStatus(), done, "list -o xml", 2, "want table or json"},
+		"bad output":        {leaderStatus(), done, "list -o xml", 2, "want text, json or yaml"},
 		"bad ops":           {leaderStatus(), done, "list --ops localhost", 2, "scheme, host and port"},
 		"bad timeout":       {leaderStatus(), done, "list --timeout -1s", 2, "want a time to wait"},
 		"nobody there":      {leaderStatus(), done, "list --ops http://127.0.0.1:1", 1, "Name others with --ops"},

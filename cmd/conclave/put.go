@@ -30,7 +30,18 @@ func (s *session) putCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put NAMESPACE KEY [FILE|-]",
 		Short: "Write the value of a key, from a file, standard input (-) or --value",
-		Args:  cobra.RangeArgs(2, 3),
+		Long: `Write the value of a key, and print the revision that this made. What the value is,
+its media type, is told by the file's name unless --type says it.`,
+		Example: `  conclave put pay db/url --value postgres://db
+  conclave put pay app.json app.json --if-match 42
+  conclave put pay app.json - --type application/json --if-absent < app.json`,
+		Args: cobra.RangeArgs(2, 3),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) == 2 {
+				return nil, cobra.ShellCompDirectiveDefault // a file
+			}
+			return s.completeKey(cmd, args, begun)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkCondition(cmd); err != nil {
 				return err
@@ -51,25 +62,15 @@ func (s *session) putCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(s.out, revision)
-			return err
+			return s.showRevision(revision)
 		},
 	}
 	cmd.Flags().StringVar(&text, "value", "", "the value itself")
 	cmd.Flags().StringVar(&options.Type, "type", "", "media type; otherwise told by the file's name")
-	cmd.Flags().Uint64Var(&options.IfRevision, "if-revision", 0, "write only if this is the key's revision now")
+	matchFlag(cmd, &options.IfRevision)
 	cmd.Flags().BoolVar(&options.IfAbsent, "if-absent", false, "write only if there is no such key")
-	cmd.MarkFlagsMutuallyExclusive("if-revision", "if-absent")
+	cmd.MarkFlagsMutuallyExclusive("if-match", "if-absent")
 	return cmd
-}
-
-// checkCondition refuses a condition that would silently be none.
-func checkCondition(cmd *cobra.Command) error {
-	flag := cmd.Flag("if-revision")
-	if flag.Changed && flag.Value.String() == "0" {
-		return errors.New("--if-revision 0: no key has this revision; to write only what is absent, put --if-absent")
-	}
-	return nil
 }
 
 // value reads the value from the one place that the command line names, with the

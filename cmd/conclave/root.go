@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/conclave-dev/conclave/pkg/client"
 )
 
 // defaultEndpoint is a node on this machine.
@@ -18,9 +16,12 @@ const defaultEndpoint = "http://127.0.0.1:8400"
 // session is what the subcommands share: the flags that all of them have.
 type session struct {
 	program
-	// endpoint is where the cluster is.
-	endpoint string
-	timeout  time.Duration
+	// endpoints are where the cluster is.
+	endpoints []string
+	timeout   time.Duration
+	// output is the form of what is printed, and documents how many were.
+	output    outputForm
+	documents int
 	// connected is set once the command line has been understood and a cluster
 	// is about to be asked.
 	connected bool
@@ -28,7 +29,10 @@ type session struct {
 
 // run carries out one command line and returns the exit status.
 func (p program) run(ctx context.Context, args []string) int {
-	s := &session{program: p, endpoint: cmp.Or(p.env("CONCLAVE_ENDPOINT"), defaultEndpoint)}
+	s := &session{
+		program: p, output: outputText,
+		endpoints: strings.Split(cmp.Or(p.env("CONCLAVE_ENDPOINT"), defaultEndpoint), ","),
+	}
 	root := s.command()
 	root.SetArgs(args)
 	root.SetIn(p.in)
@@ -68,26 +72,13 @@ func (s *session) command() *cobra.Command {
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: s.spokenName()},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&s.endpoint, "endpoint", s.endpoint, "client port of a node or service; also from CONCLAVE_ENDPOINT")
+	flags.StringSliceVar(&s.endpoints, "endpoint", s.endpoints, "client ports of nodes or their service, URL,URL,...; also from CONCLAVE_ENDPOINT")
 	flags.DurationVar(&s.timeout, "timeout", 10*time.Second, "how long to wait for the whole command; a minute for members")
+	flags.VarP(&s.output, "output", "o", "text, json or yaml")
+	complete(root, "output", completeOutput)
 	root.AddCommand(s.getCommand(), s.putCommand(), s.deleteCommand(), s.listCommand(), s.statusCommand(),
 		s.membersCommand(), s.versionCommand())
 	return root
-}
-
-// connect returns a client and the context that limits the command.
-func (s *session) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, *client.Client, error) {
-	if s.timeout <= 0 {
-		return nil, nil, nil, fmt.Errorf("--timeout %v: want a time to wait, such as 10s", s.timeout)
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), s.timeout)
-	c, err := client.New(client.Options{Endpoint: s.endpoint, HTTPClient: s.patient(ctx)})
-	if err != nil {
-		cancel()
-		return nil, nil, nil, err
-	}
-	s.connected = true
-	return ctx, cancel, c, nil
 }
 
 // versionCommand prints what this program is, and asks nobody.
@@ -97,8 +88,10 @@ func (s *session) versionCommand() *cobra.Command {
 		Short: "Print the version of this program",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(s.out, version)
-			return err
+			return s.show(map[string]string{"version": version}, func() error {
+				_, err := fmt.Fprintln(s.out, version)
+				return err
+			})
 		},
 	}
 }

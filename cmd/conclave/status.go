@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,15 +10,11 @@ import (
 
 // statusCommand prints the cluster as the node that answers sees it.
 func (s *session) statusCommand() *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use:   "status",
 		Short: "Show the cluster as the node at the endpoint sees it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "table" && output != "json" {
-				return fmt.Errorf("--output %s: want table or json", output)
-			}
 			ctx, cancel, c, err := s.connect(cmd)
 			if err != nil {
 				return err
@@ -29,14 +24,9 @@ func (s *session) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				return json.NewEncoder(s.out).Encode(cluster)
-			}
-			return s.showCluster(cluster)
+			return s.show(cluster, func() error { return s.showCluster(cluster) })
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
-	return cmd
 }
 
 // showCluster prints the cluster, then its members.

@@ -28,7 +28,7 @@ func TestWhatIsPutIsGot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := c.Get(t.Context(), "pay", key, client.GetOptions{})
+		got, err := c.Get(t.Context(), "pay", key, client.ReadOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestConditionsGuardWrites(t *testing.T) {
 	if _, err := c.Delete(ctx, "pay", "k", client.DeleteOptions{IfRevision: second}); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Get(ctx, "pay", "k", client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
+	if _, err := c.Get(ctx, "pay", "k", client.ReadOptions{}); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("Get after Delete = %v, want ErrNotFound", err)
 	}
 	if _, err := c.Delete(ctx, "pay", "k", client.DeleteOptions{}); !errors.Is(err, client.ErrNotFound) {
@@ -197,7 +197,7 @@ func TestAWriteThatNobodyGotIsRejected(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close() // nobody listens there now
-	c, err := client.New(client.Options{Endpoint: "http://" + listener.Addr().String()})
+	c, err := client.New(client.Options{Endpoints: []string{"http://" + listener.Addr().String()}, Attempts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestAWriteAbandonedUnderWayIsUnknownAndAReadIsNot(t *testing.T) {
 			_, err = c.Put(ctx, "pay", "k", nil, client.PutOptions{})
 			want = client.Unknown
 		} else {
-			_, err = c.Get(ctx, "pay", "k", client.GetOptions{})
+			_, err = c.Get(ctx, "pay", "k", client.ReadOptions{})
 		}
 		var refusal *client.Error
 		if !errors.As(err, &refusal) || !errors.Is(err, context.Canceled) || refusal.Outcome != want {
@@ -242,7 +242,7 @@ func TestRepliesThatCannotBeReadAreErrors(t *testing.T) {
 				w.Header().Set("Content-Type", c.mediaType)
 				_, _ = w.Write([]byte(c.body)) // the client may leave before the end
 			}))
-			if entry, err := store.Get(t.Context(), "pay", "k", client.GetOptions{}); err == nil || !strings.Contains(err.Error(), c.says) {
+			if entry, err := store.Get(t.Context(), "pay", "k", client.ReadOptions{}); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("Get = %+v, %v, want an error that says %q", entry, err, c.says)
 			}
 		})
@@ -257,7 +257,7 @@ func TestReadOptionsAreSent(t *testing.T) {
 		_, _ = w.Write([]byte("{}"))
 	}))
 	ctx := t.Context()
-	_, err1 := c.Get(ctx, "pay", "k", client.GetOptions{Consistency: client.Local})
+	_, err1 := c.Get(ctx, "pay", "k", client.ReadOptions{Consistency: client.Local})
 	_, err2 := c.List(ctx, "pay", client.ListOptions{Prefix: "a&b", Delimiter: "/", Limit: 5, Cursor: "c", Values: true})
 	_, err3 := c.Cluster(ctx)
 	if err := errors.Join(err1, err2, err3); err != nil {
@@ -280,7 +280,7 @@ func TestRequestsThatCannotBeMeantAreNotSent(t *testing.T) {
 			t.Errorf("key %q was accepted", key)
 		}
 	}
-	if _, err := c.Get(t.Context(), "", "k", client.GetOptions{}); err == nil {
+	if _, err := c.Get(t.Context(), "", "k", client.ReadOptions{}); err == nil {
 		t.Error("an empty namespace was accepted")
 	}
 	if _, err := c.List(t.Context(), "", client.ListOptions{}); err == nil {
@@ -290,13 +290,13 @@ func TestRequestsThatCannotBeMeantAreNotSent(t *testing.T) {
 
 func TestEndpointsOfAnotherFormAreRefused(t *testing.T) {
 	for _, endpoint := range []string{"", "localhost:8400", "ftp://a", "http://", "http://a/v1", "http://u@a", "http://a?q", "http://a\x7f"} {
-		if _, err := client.New(client.Options{Endpoint: endpoint}); err == nil {
+		if _, err := client.New(client.Options{Endpoints: []string{endpoint}}); err == nil {
 			t.Errorf("New accepted the endpoint %q", endpoint)
 		}
 	}
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	if _, err := client.New(client.Options{Endpoint: server.URL + "/"}); err != nil {
+	if _, err := client.New(client.Options{Endpoints: []string{server.URL + "/"}}); err != nil {
 		t.Errorf("a slash at the end: %v", err)
 	}
 }

@@ -7,16 +7,19 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// Two outcomes that programs often tell apart from the rest, for errors.Is.
+// Three outcomes that programs often tell apart from the rest, for errors.Is.
 var (
 	// ErrNotFound: there is no such key.
 	ErrNotFound = errors.New("not found")
 	// ErrChanged: the key is not as the condition of the write wants it. Read
 	// it again and decide anew.
 	ErrChanged = errors.New("changed meanwhile")
+	// ErrOutcomeUnknown: the write may have been applied, or may still be.
+	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
 
 // Outcome says what has become of a write that failed.
@@ -34,11 +37,14 @@ const (
 type Error struct {
 	// Op is method and path of the request.
 	Op string
+	// Endpoint is where it was sent to last.
+	Endpoint string
 	// Status is the HTTP status, 0 when no answer came.
 	Status int
 	// Code is the kind of refusal for programs, Title and Detail say it to
 	// people. All are empty when the answer was no refusal of a node.
-	Code, Title, Detail string
+	Code          Code
+	Title, Detail string
 	// Outcome is what has become of the write. A read is always Rejected.
 	Outcome Outcome
 	// Retryable is set when the same request may succeed later; RetryAfter is
@@ -50,6 +56,8 @@ type Error struct {
 	// CurrentRevision is the key's revision when it was not as the condition
 	// wants it, 0 when the key is absent or the node doesn't tell.
 	CurrentRevision uint64
+	// OldestRevision is, with CodePruned, the oldest that can still be read at.
+	OldestRevision uint64
 	// RequestID finds the request in the node's log.
 	RequestID string
 	// Err is what prevented an answer, such as the context's error.
@@ -62,7 +70,7 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text += fmt.Sprintf(": HTTP %d", e.Status)
 	}
-	for _, part := range []string{e.Code, e.Title, e.Detail} {
+	for _, part := range []string{string(e.Code), e.Title, e.Detail} {
 		if part != "" {
 			text += ": " + part
 		}
@@ -79,15 +87,20 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is matches ErrNotFound and ErrChanged.
+// Is matches a Code, ErrNotFound, ErrChanged and ErrOutcomeUnknown.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrNotFound:
-		return e.Code == "key_not_found" // other things may be missing too
+		return e.Code == CodeNotFound // other things may be missing too
 	case ErrChanged:
 		return e.Status == http.StatusPreconditionFailed
+	case ErrOutcomeUnknown:
+		return e.Outcome == Unknown
+	case CodeInvalid:
+		return strings.HasPrefix(string(e.Code), "invalid_") // each says what is invalid
 	}
-	return false
+	code, ok := target.(Code)
+	return ok && code == e.Code
 }
 
 // outcomeUnread judges a call that may have reached a node, and whose answer
@@ -99,31 +112,34 @@ func outcomeUnread(c call) Outcome {
 	return Rejected
 }
 
-// readError reads a refusal. What doesn't have the form of one comes from
+// read fills in what a refusal says. What doesn't have the form of one comes from
 // something between us and the nodes, which may have passed a write on.
-func readError(c call, response *http.Response, body []byte) *Error {
-	e := &Error{Op: c.describe(), Status: response.StatusCode, Outcome: outcomeUnread(c), RetryAfter: retryAfter(response.Header)}
-	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+func (e *Error) read(header http.Header, body []byte) {
+	e.RetryAfter = retryAfter(header)
+	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	if mediaType != "application/problem+json" {
+		e.Retryable = e.Outcome == Rejected && (e.Status == http.StatusBadGateway ||
+			e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout)
 		e.Err = fmt.Errorf("the answer is %q and not a node's refusal: is this the client port of a node?", mediaType)
-		return e
+		return
 	}
 	var problem struct {
-		Title, Code, Detail, RequestID, CurrentETag string
-		Outcome                                     Outcome
-		Retryable                                   bool
+		Title, Detail, RequestID, CurrentETag string
+		Code                                  Code
+		OldestRevision                        uint64
+		Outcome                               Outcome
+		Retryable                             bool
 	}
 	if err := json.Unmarshal(body, &problem); err != nil {
 		e.Err = fmt.Errorf("decode the refusal: %w", err)
-		return e
+		return
 	}
 	e.Code, e.Title, e.Detail, e.RequestID = problem.Code, problem.Title, problem.Detail, problem.RequestID
-	e.Retryable = problem.Retryable
+	e.Retryable, e.OldestRevision = problem.Retryable, problem.OldestRevision
 	e.CurrentRevision, _ = readETag(problem.CurrentETag) // the tag of an absent key is no revision
 	if problem.Outcome == Rejected {
 		e.Outcome = Rejected
 	}
-	return e
 }
 
 // retryAfter reads the header Retry-After in its form of seconds.

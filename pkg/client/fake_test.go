@@ -52,11 +52,20 @@ func connect(t *testing.T, handler http.Handler) *client.Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	c, err := client.New(client.Options{Endpoint: server.URL, HTTPClient: server.Client()})
+	// Sent again, a request would reach the same handler.
+	c, err := client.New(client.Options{Endpoints: []string{server.URL}, HTTPClient: server.Client(), Attempts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// serve runs a handler and returns where.
+func serve(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // problem answers with a refusal that has these members.

@@ -6,32 +6,14 @@ import (
 	"net/url"
 )
 
-// Consistency is how fresh a read has to be.
-type Consistency string
-
-const (
-	// Linear: nothing acknowledged before the read began is missing. The default.
-	Linear Consistency = "linear"
-	// Local: what this node has, even without a quorum; it may be old.
-	Local Consistency = "local"
-)
-
-// GetOptions say how a key is read.
-type GetOptions struct {
-	// Consistency is how fresh the answer has to be; default Linear.
-	Consistency Consistency
-}
-
 // Get reads one key; ErrNotFound when there is none.
-func (c *Client) Get(ctx context.Context, namespace, key string, o GetOptions) (*Entry, error) {
+func (c *Client) Get(ctx context.Context, namespace, key string, o ReadOptions) (*Entry, error) {
 	path, err := entryPath(namespace, key)
 	if err != nil {
 		return nil, err
 	}
 	get := call{method: http.MethodGet, path: path, query: url.Values{}, header: http.Header{"Accept": {entryType}}}
-	if o.Consistency != "" {
-		get.query.Set("consistency", string(o.Consistency))
-	}
+	o.set(get.query)
 	reply, err := c.do(ctx, get)
 	if err != nil {
 		return nil, err
@@ -39,6 +21,9 @@ func (c *Client) Get(ctx context.Context, namespace, key string, o GetOptions) (
 	entry := new(Entry)
 	if err := reply.decode(get, entry); err != nil {
 		return nil, err
+	}
+	if err := o.stand(reply.header); err != nil {
+		return nil, reply.unreadable(get, err)
 	}
 	return entry, nil
 }
@@ -96,7 +81,7 @@ func (c *Client) write(ctx context.Context, method, namespace, key string, value
 	}
 	revision, err := readRevision(reply.header)
 	if err != nil {
-		return 0, &Error{Op: write.describe(), Status: reply.status, Outcome: Unknown, Err: err}
+		return 0, reply.unreadable(write, err)
 	}
 	return revision, nil
 }

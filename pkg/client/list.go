@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -11,6 +14,7 @@ import (
 
 // ListOptions say which keys of a namespace are listed.
 type ListOptions struct {
+	ReadOptions
 	// Prefix is what the keys begin with.
 	Prefix string
 	// Delimiter, "" or "/", lists keys that have it after the prefix once, as
@@ -35,10 +39,10 @@ type Page struct {
 	Next string `json:"next"`
 }
 
-// List returns one page of the keys of a namespace, in byte order.
-func (c *Client) List(ctx context.Context, namespace string, o ListOptions) (*Page, error) {
+// call makes the request of a listing.
+func (o ListOptions) call(namespace string) (call, error) {
 	if namespace == "" {
-		return nil, errors.New("client: a namespace is needed")
+		return call{}, errors.New("client: a namespace is needed")
 	}
 	list := call{method: http.MethodGet, path: "/v1/keys/" + escapeSegment(namespace), query: url.Values{}}
 	for name, value := range map[string]string{"prefix": o.Prefix, "delimiter": o.Delimiter, "cursor": o.Cursor} {
@@ -52,6 +56,16 @@ func (c *Client) List(ctx context.Context, namespace string, o ListOptions) (*Pa
 	if o.Values {
 		list.query.Set("values", "1")
 	}
+	o.set(list.query)
+	return list, nil
+}
+
+// List returns one page of the keys of a namespace, in byte order.
+func (c *Client) List(ctx context.Context, namespace string, o ListOptions) (*Page, error) {
+	list, err := o.call(namespace)
+	if err != nil {
+		return nil, err
+	}
 	reply, err := c.do(ctx, list)
 	if err != nil {
 		return nil, err
@@ -59,6 +73,9 @@ func (c *Client) List(ctx context.Context, namespace string, o ListOptions) (*Pa
 	page := new(Page)
 	if err := reply.decode(list, page); err != nil {
 		return nil, err
+	}
+	if err := o.stand(reply.header); err != nil {
+		return nil, reply.unreadable(list, err)
 	}
 	return page, nil
 }
@@ -82,4 +99,68 @@ func (c *Client) Pages(ctx context.Context, namespace string, o ListOptions) ite
 			o.Cursor = page.Next
 		}
 	}
+}
+
+// streamType is the representation of a listing as a stream of lines.
+const streamType = "application/x-ndjson"
+
+// Entries returns all keys of a namespace that begin with o.Prefix, in byte order
+// and as of one revision, however many they are. They come as a stream, which is
+// not held in memory. Limit, Cursor and Delimiter must not be set. It ends after the
+// last key, or after an error: what came before is then not all. A stream that has
+// begun is not begun again.
+func (c *Client) Entries(ctx context.Context, namespace string, o ListOptions) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		list, err := o.call(namespace)
+		if err == nil && (o.Limit != 0 || o.Cursor != "" || o.Delimiter != "") {
+			err = errors.New("client: a stream of entries has no limit, cursor or delimiter")
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		list.header = http.Header{"Accept": {streamType}}
+		lines, err := c.follow(ctx, list, c.options.AttemptTimeout)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer lines.close()
+		if err := o.stand(lines.response.Header); err != nil {
+			yield(nil, lines.broken(err))
+			return
+		}
+		for count := 0; ; count++ {
+			entry, err := lines.entry(count)
+			if entry == nil && err == nil || !yield(entry, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// entry reads the next line of a listing, nil for its end after so many entries.
+func (s *stream) entry(count int) (*Entry, error) {
+	text, err := s.line()
+	if errors.Is(err, io.EOF) {
+		err = s.broken(fmt.Errorf("the listing was cut off after %d entries", count))
+	}
+	if err != nil {
+		return nil, err
+	}
+	var last struct {
+		End     bool
+		Entries int
+	}
+	entry := new(Entry)
+	if err := errors.Join(json.Unmarshal(text, &last), json.Unmarshal(text, entry)); err != nil {
+		return nil, s.broken(fmt.Errorf("decode entry %d: %w", count+1, err))
+	}
+	if !last.End {
+		return entry, nil
+	}
+	if last.Entries != count {
+		return nil, s.broken(fmt.Errorf("of %d entries, %d came", last.Entries, count))
+	}
+	return nil, nil
 }

@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -43,9 +48,20 @@ func (l *lonely) Cluster(context.Context) (httpapi.ClusterStatus, error) {
 	}, nil
 }
 
-// realServer returns a client for the API that nodes serve, over a store that
-// replicates to nobody.
+// realServer returns a client for the API that nodes serve.
 func realServer(t *testing.T) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Options{Endpoints: []string{realURL(t)}, Attempts: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// realURL serves the API of nodes over a store that replicates to nobody, and
+// returns where.
+func realURL(t *testing.T) string {
 	t.Helper()
 	state := config.NewState()
 	alone := &lonely{state: state}
@@ -64,7 +80,9 @@ func realServer(t *testing.T) *client.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return connect(t, handler)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func TestARealServerKeepsWhatIsPut(t *testing.T) {
@@ -87,7 +105,7 @@ func TestARealServerKeepsWhatIsPut(t *testing.T) {
 		want := &client.Entry{Namespace: "pay", Key: key, Revision: changed, CreateRevision: created,
 			Version: 2, Type: "text/x-test", Value: []byte(value)}
 		for _, consistency := range []client.Consistency{"", client.Linear, client.Local} {
-			if got, err := c.Get(ctx, "pay", key, client.GetOptions{Consistency: consistency}); err != nil || !reflect.DeepEqual(got, want) {
+			if got, err := c.Get(ctx, "pay", key, client.ReadOptions{Consistency: consistency}); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("Get = %+v, %v, want %+v", got, err, want)
 			}
 		}
@@ -131,8 +149,46 @@ func TestARealServerRefusesAsTheClientUnderstands(t *testing.T) {
 	if revision, err := c.Delete(ctx, "pay", "k", client.DeleteOptions{IfRevision: now}); err != nil || revision <= now {
 		t.Errorf("Delete = %d, %v, want a revision after %d", revision, err, now)
 	}
-	if _, err := c.Get(ctx, "pay", "k", client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
+	if _, err := c.Get(ctx, "pay", "k", client.ReadOptions{}); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+}
+
+// codes are all that this package names.
+var codes = []client.Code{
+	client.CodeMalformed, client.CodeUnsupported, client.CodeCrossOrigin, client.CodeNoEndpoint, client.CodeNotFound, client.CodeMethod,
+	client.CodePruned, client.CodeChanged, client.CodeTooLarge, client.CodeReplyTooLarge, client.CodeEncoding, client.CodeMediaType,
+	client.CodeUnknownHost, client.CodeTooManyWatchers, client.CodeInternal, client.CodeNoLeader, client.CodeOverloaded,
+	client.CodeStopping, client.CodeParked, client.CodeNotReady, client.CodeTooStale, client.CodeOutcomeUnknown, client.CodeNotReached,
+	client.CodeNotCaughtUp, client.CodeDiskFull, client.CodeQuota,
+}
+
+func TestTheCodesAreThoseThatARealServerDescribes(t *testing.T) {
+	response, err := http.Get(realURL(t) + "/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	document, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := map[client.Code]bool{}
+	for _, list := range regexp.MustCompile(`"code": ?\{"enum": ?\[([^\]]*)\]`).FindAllSubmatch(document, -1) {
+		for code := range strings.SplitSeq(string(list[1]), ",") {
+			described[client.Code(strings.Trim(code, ` "`))] = true
+		}
+	}
+	for _, code := range codes {
+		if !described[code] {
+			t.Errorf("no node gives the code %s", code)
+		}
+		delete(described, code)
+	}
+	for code := range described {
+		if !errors.Is(&client.Error{Code: code}, client.CodeInvalid) {
+			t.Errorf("the code %s has no name here", code)
+		}
 	}
 }
 

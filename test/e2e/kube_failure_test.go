@@ -112,7 +112,7 @@ func (s *story) takeBack(t *testing.T, member, survivor string) {
 	}
 	began := time.Now()
 	s.await(t, member+" to catch up", settleTimeout, func(ctx context.Context) (bool, any) {
-		value, err := s.askMember(ctx, member, "get", "app", "missed", "--local")
+		value, err := s.askMember(ctx, member, "get", "app", "missed", "--consistency", "local")
 		return value == "while you were out", fmt.Sprint(value, err)
 	})
 	s.measured("leader's node healed -> its member has caught up", time.Since(began))

@@ -62,7 +62,9 @@ func start(ctx context.Context, o options) (*writer, error) {
 		// its own behind the Service.
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.DialContext = dial
-		store, err := client.New(client.Options{Endpoint: o.endpoint, HTTPClient: &http.Client{Transport: transport}})
+		store, err := client.New(client.Options{
+			Endpoints: []string{o.endpoint}, HTTPClient: &http.Client{Transport: transport}, Attempts: 1,
+		})
 		if err != nil {
 			w.stop()
 			return nil, err
@@ -136,7 +138,7 @@ func (w *writer) carryOut(o *history.Operation, store *client.Client) {
 		o.Revision, err = store.Put(ctx, w.namespace, o.Key, []byte(o.Value), client.PutOptions{Type: "text/plain"})
 	} else {
 		var entry *client.Entry
-		if entry, err = store.Get(ctx, w.namespace, o.Key, client.GetOptions{}); err == nil {
+		if entry, err = store.Get(ctx, w.namespace, o.Key, client.ReadOptions{}); err == nil {
 			o.Value, o.Revision = string(entry.Value), entry.Revision
 		}
 	}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/conclave-dev/conclave/pkg/client"
+)
+
+const (
+	// attemptsMax is how often a request is sent at most; --timeout ends it sooner.
+	attemptsMax = 10_000
+	// pauseMax is the longest pause between two attempts: a person waits.
+	pauseMax = time.Second
+	// dialTime is how long connecting to one endpoint may take.
+	dialTime = 3 * time.Second
+)
+
+// open returns a client for the cluster, which the caller closes.
+func (s *session) open() (*client.Client, error) {
+	if s.timeout <= 0 {
+		return nil, fmt.Errorf("--timeout %v: want a time to wait, such as 10s", s.timeout)
+	}
+	told := false
+	c, err := client.New(client.Options{
+		Endpoints: s.endpoints, HTTPClient: &http.Client{Transport: newTransport()}, Attempts: attemptsMax, PauseMax: pauseMax,
+		OnRetry: func(failure *client.Error, _ time.Duration) {
+			if !told {
+				fmt.Fprintf(s.err, "%s: %v; trying for %v\n", s.spokenName(), failure, s.timeout)
+			}
+			told = true
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.connected = true
+	return c, nil
+}
+
+func newTransport() *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Timeout: dialTime}).DialContext
+	return transport
+}
+
+// connect returns a client and the context that limits the command. What it
+// returns as cancel ends both.
+func (s *session) connect(cmd *cobra.Command) (context.Context, context.CancelFunc, *client.Client, error) {
+	c, err := s.open()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.timeout)
+	return ctx, func() { cancel(); c.Close() }, c, nil
+}

@@ -1,0 +1,78 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// pauseMin is the pause after the endpoints have all failed for the first time.
+const pauseMin = 100 * time.Millisecond
+
+// retry sends a call to one endpoint after the other, beginning with the one that
+// answered last, until one answers, the answer is final, or the attempts or the
+// time are used up. When all have been asked in vain it pauses, for as long as the
+// last of them wants.
+func (c *Client) retry(ctx context.Context, call call, send func(endpoint string) error) error {
+	endpoints := int64(len(c.options.Endpoints))
+	first := c.preferred.Load()
+	for attempt := int64(0); ; attempt++ {
+		at := (first + attempt) % endpoints
+		err := send(c.options.Endpoints[at])
+		if err == nil {
+			c.preferred.Store(at)
+			return nil
+		}
+		var failure *Error
+		if !errors.As(err, &failure) || !failure.again(call) || attempt+1 >= int64(c.options.Attempts) || ctx.Err() != nil {
+			return err
+		}
+		var pause time.Duration
+		if (attempt+1)%endpoints == 0 {
+			pause = c.pause(int(attempt/endpoints), failure.RetryAfter)
+		}
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
+			return err // which says more than that the time is over
+		}
+		if c.options.OnRetry != nil {
+			c.options.OnRetry(failure, pause)
+		}
+		if !sleep(ctx, pause) {
+			return err
+		}
+	}
+}
+
+// again reports whether the call may be sent once more: a read after everything
+// that may pass, and a write only if it was certainly not applied.
+func (e *Error) again(call call) bool {
+	if call.writes() && e.Outcome != Rejected {
+		return false
+	}
+	return e.Retryable
+}
+
+// pause is how long to wait after so many rounds before: longer each time, and as
+// long as was asked for, both within PauseMax. Up to a quarter comes on top, so
+// that those who failed together don't come back together.
+func (c *Client) pause(round int, asked time.Duration) time.Duration {
+	pause := c.options.PauseMax
+	if round < 16 {
+		pause = min(pause, pauseMin<<round)
+	}
+	pause = min(max(pause, asked), c.options.PauseMax)
+	return pause + rand.N(pause/4+1)
+}
+
+// sleep waits, and returns false when the context ended first.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

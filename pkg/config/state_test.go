@@ -212,11 +212,32 @@ func TestApplyKeepsNoPartOfTheCommand(t *testing.T) {
 	}
 }
 
+// checkPast holds the first revisions that a view still has to what it says of
+// their keys.
+func checkPast(t *testing.T, v *config.View) {
+	revisions, err := v.Revisions(v.Oldest())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	number := v.Oldest()
+	for r := range revisions {
+		e, err := v.GetAt("pay", r.Changes[0].Entry.Key, r.Number)
+		if number++; err != nil || r.Number != number || (e == nil) != r.Changes[0].Entry.Deleted() || e != nil && e != r.Changes[0].Entry {
+			t.Errorf("revision %d where %d belongs: %+v, %v", r.Number, number, e, err)
+		}
+		if number == v.Oldest()+10 {
+			return
+		}
+	}
+}
+
 // TestReadersBesideTheWriterSeeWholeRevisions is for the race detector, and
 // holds every view to a law that each batch keeps: a and b are written
 // together.
 func TestReadersBesideTheWriterSeeWholeRevisions(t *testing.T) {
-	l := newLog(t)
+	// History is pruned under the readers' eyes.
+	l := &log{t: t, state: config.NewStateWithLimits(1<<20, 0, 50, 1<<20)}
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 4 {
@@ -234,12 +255,14 @@ func TestReadersBesideTheWriterSeeWholeRevisions(t *testing.T) {
 					return
 				}
 				last = v.Index
+				checkPast(t, v)
 			}
 		})
 	}
 	for i := range 2000 {
 		value := fmt.Sprint(i)
 		l.apply(put("a", value), put("b", value), put(fmt.Sprintf("k%d", i%100), value))
+		l.idle(1, config.Stamp{ElapsedMillis: 1})
 		if i%100 == 99 {
 			l.apply(del("a"), del("b"))
 		}

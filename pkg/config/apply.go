@@ -26,6 +26,10 @@ func (s *State) execute(index uint64, command []byte) Result {
 		return s.txn(f)
 	case *rollbackFields:
 		return s.rollback(f)
+	case *settingsFields:
+		return s.putSettings(f)
+	case *namespaceSettingsFields:
+		return s.putNamespaceSettings(f)
 	default:
 		panic(fmt.Sprintf("config: a command decodes to %T, which nothing carries out", fields))
 	}

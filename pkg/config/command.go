@@ -38,11 +38,13 @@ type Delete struct {
 type commandKind uint8
 
 const (
-	kindPut      commandKind = 1
-	kindDelete   commandKind = 2
-	kindRecover  commandKind = 3
-	kindTxn      commandKind = 4
-	kindRollback commandKind = 5
+	kindPut               commandKind = 1
+	kindDelete            commandKind = 2
+	kindRecover           commandKind = 3
+	kindTxn               commandKind = 4
+	kindRollback          commandKind = 5
+	kindSettings          commandKind = 6
+	kindNamespaceSettings commandKind = 7
 )
 
 // commandHeaderBytes is what stands before the array.
@@ -51,11 +53,13 @@ const commandHeaderBytes = 2
 // layouts holds, for each kind, the number of array elements of version 1, 2
 // and so on.
 var layouts = map[commandKind][]int{
-	kindPut:      {6},
-	kindDelete:   {4},
-	kindRecover:  {1},
-	kindTxn:      {4},
-	kindRollback: {4},
+	kindPut:               {6},
+	kindDelete:            {4},
+	kindRecover:           {1},
+	kindTxn:               {4},
+	kindRollback:          {4},
+	kindSettings:          {8},
+	kindNamespaceSettings: {4},
 }
 
 // putFields is a put in the log. Append only.
@@ -149,6 +153,10 @@ func decodeCommand(data []byte) (any, error) {
 		fields = new(txnFields)
 	case kindRollback:
 		fields = new(rollbackFields)
+	case kindSettings:
+		fields = new(settingsFields)
+	case kindNamespaceSettings:
+		fields = new(namespaceSettingsFields)
 	}
 	if err := decodeFields(data[commandHeaderBytes:], versions[version-1], fields); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedCommand, err)
@@ -182,6 +190,10 @@ func checkTarget(namespace, key string, condition preconditionKind) error {
 	if err := CheckKey(key); err != nil {
 		return err
 	}
+	return checkCondition(condition)
+}
+
+func checkCondition(condition preconditionKind) error {
 	if condition >= conditionEnd {
 		return invalid("precondition", "kind %d is unknown", condition)
 	}

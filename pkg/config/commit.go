@@ -58,15 +58,16 @@ func (s *space) growth(writes ...write) (bytes int64) {
 	return bytes
 }
 
-// offer commits writes of different keys of a namespace, unless the quota
-// doesn't allow what they add. No writes make no revision.
+// offer commits writes of different keys of a namespace, unless the quotas don't
+// allow what they add. No writes make no revision.
 func (s *State) offer(namespace, reason string, writes ...write) Outcome {
 	if len(writes) == 0 {
 		return OutcomeApplied
 	}
-	growth := s.space(namespace).growth(writes...)
-	if !s.limits.allow(s.bytes, growth) {
-		return OutcomeQuota
+	sp := s.space(namespace)
+	growth := sp.growth(writes...)
+	if refusal := s.settings.admit(sp, s.bytes, growth); refusal != OutcomeApplied {
+		return refusal
 	}
 	s.commit(namespace, reason, growth, writes...)
 	return OutcomeApplied
@@ -77,12 +78,7 @@ func (s *State) offer(namespace, reason string, writes ...write) Outcome {
 // growth is what the writes were found to add.
 func (s *State) commit(namespace, reason string, growth int64, writes ...write) {
 	s.revision++
-	sp := s.space(namespace)
-	if sp == nil {
-		sp = &space{name: namespace}
-		s.spaces.Set(sp.name, sp)
-	}
-	s.touched[sp.name] = struct{}{}
+	sp := s.open(namespace)
 	s.bytes += growth
 	sp.bytes += growth
 	s.keys -= sp.entries.Len()

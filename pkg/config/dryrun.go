@@ -37,13 +37,13 @@ func (v *View) tryPut(f *putFields) Result {
 		result.Current = old.ModRevision
 		next.CreateRevision, next.Version = old.CreateRevision, old.Version+1
 	}
-	switch {
-	case !(Precondition{f.IfKind, f.IfRevision}).holds(old):
+	if !(Precondition{f.IfKind, f.IfRevision}).holds(old) {
 		result.Outcome = OutcomeConflict
-	case !v.limits.allow(v.LiveBytes, sp.growth(write{old: old, next: next})):
-		result.Outcome = OutcomeQuota
-	default:
-		result.Outcome, result.Changes = OutcomeApplied, 1
+		return result
+	}
+	result.Outcome = v.Settings.admit(sp, v.LiveBytes, sp.growth(write{old: old, next: next}))
+	if result.Outcome == OutcomeApplied {
+		result.Changes = 1
 		result.CreateRevision, result.Version = next.CreateRevision, next.Version
 	}
 	return result

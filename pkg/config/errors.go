@@ -18,9 +18,16 @@ var (
 	// ErrConflict: a precondition didn't hold; a ConflictError tells what the
 	// key was instead. Nothing was applied.
 	ErrConflict = errors.New("the key is not as the precondition says")
-	// ErrQuota: the write would add bytes beyond the quota. Nothing was
-	// applied. Deletes are never refused for it.
+	// ErrQuota: the write would add bytes beyond the quota of its namespace or
+	// of the store; the text says which. Nothing was applied. Deletes are never
+	// refused for it.
 	ErrQuota = errors.New("quota exceeded")
+	// ErrTooMany: as many namespaces have settings as may, or a namespace has as
+	// many schemas. Nothing was applied.
+	ErrTooMany = errors.New("too many of them")
+	// ErrFeatureLevel: the write needs a higher feature level than the store has,
+	// or would lower it. Nothing was applied.
+	ErrFeatureLevel = errors.New("feature level")
 	// ErrPruned: a revision was asked for that history no longer reaches; a
 	// PrunedError tells how far it does.
 	ErrPruned = errors.New("revision is pruned")

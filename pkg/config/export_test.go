@@ -10,7 +10,8 @@ func NewStateWithQuota(bytes int64) *State {
 // history that are small enough for a test to reach.
 func NewStateWithLimits(quota int64, ageMillis, revisions uint64, historyBytes int64) *State {
 	s := NewState()
-	s.limits = limits{quotaBytes: quota, historyAgeMillis: ageMillis, historyRevisions: revisions, historyBytes: historyBytes}
+	s.settings.QuotaBytes, s.settings.HistoryBytes = quota, historyBytes
+	s.settings.HistoryAgeMillis, s.settings.HistoryRevisions = ageMillis, revisions
 	return s
 }
 
@@ -34,3 +35,14 @@ func (s *Store) Topics() int {
 	}
 	return n
 }
+
+// DemandLevel makes puts of the layout that is written now demand a feature
+// level until the test ends.
+func DemandLevel(t interface{ Cleanup(func()) }, level uint64) {
+	layout := commandLayout{kindPut, uint8(len(layouts[kindPut]))}
+	levels[layout] = level
+	t.Cleanup(func() { delete(levels, layout) })
+}
+
+// MaxConfiguredNamespaces is how many namespaces may have settings.
+const MaxConfiguredNamespaces = maxConfiguredSpaces

@@ -28,9 +28,11 @@ func TestTheStoresExamplesOfTheFormatsPageAreTrue(t *testing.T) {
 			Then: []config.Operation{{Kind: config.OperationPut, Key: "k", Value: []byte("v"), MediaType: "text/plain"}},
 			Else: []config.Operation{{Kind: config.OperationDelete, Key: "a"}},
 		}),
-		"rollback": encode(t, &config.Rollback{Namespace: "n", Prefix: "a/", To: 42, Reason: "why"}),
-		"recover":  encode(t, &config.Recover{TimeMicros: 1_700_000_000_000_000}),
-		"snapshot": snapshot(t, l.state),
+		"rollback":           encode(t, &config.Rollback{Namespace: "n", Prefix: "a/", To: 42, Reason: "why"}),
+		"settings":           encode(t, &config.PutSettings{Settings: config.Settings{QuotaBytes: 1 << 30}, If: config.IfRevision(42)}),
+		"namespace settings": encode(t, quota("n", 1<<20)),
+		"recover":            encode(t, &config.Recover{TimeMicros: 1_700_000_000_000_000}),
+		"snapshot":           snapshot(t, l.state),
 	}
 	page := examples(t)
 	for name, data := range written {

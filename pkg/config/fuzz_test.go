@@ -21,6 +21,7 @@ func FuzzApply(f *testing.F) {
 		&config.Txn{Namespace: "pay", If: []config.Condition{{Key: "a", Is: config.IfVersion(1)}}, Then: []config.Operation{putOp("b", "1"), delOp("a")}, Else: []config.Operation{getOp("a")}},
 		&config.Rollback{Namespace: "pay", Prefix: "a", Reason: "why"},
 		&config.Put{Namespace: "pay", Key: "a", If: config.IfRevision(1)}, &config.Delete{Namespace: "pay", Key: "a", If: config.IfExists()},
+		&config.PutSettings{}, &config.PutSettings{Settings: config.Settings{QuotaBytes: 1 << 20}, If: config.IfAbsent()}, quota("pay", 1<<20), quota("new", 1<<20),
 	} {
 		f.Add(encode(f, c))
 	}

@@ -53,3 +53,11 @@ func (p Precondition) holds(current *Entry) bool {
 		return true
 	}
 }
+
+// allows is holds for what has a revision and no versions.
+func (p Precondition) allows(revision uint64) bool {
+	if revision == 0 {
+		return p.holds(nil)
+	}
+	return p.holds(&Entry{ModRevision: revision})
+}

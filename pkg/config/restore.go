@@ -85,18 +85,36 @@ func (r *frameReader) header(c *contents) error {
 		return err
 	}
 	if len(header.Hash) != len(c.hash) || header.Revision > maxRevision || header.Oldest > header.Revision ||
-		header.QuotaBytes < 0 || header.HistoryBytes < 0 || len(header.ScrubNamespace) > MaxNamespaceBytes || len(header.ScrubKey) > MaxKeyBytes {
-		return fmt.Errorf("%w: header of index %d, revisions %d to %d, quota %d, %d bytes of history and a hash of %d bytes",
-			ErrBadSnapshot, header.Index, header.Oldest, header.Revision, header.QuotaBytes, header.HistoryBytes, len(header.Hash))
+		header.FeatureLevel < firstFeatureLevel || len(header.ScrubNamespace) > MaxNamespaceBytes || len(header.ScrubKey) > MaxKeyBytes {
+		return fmt.Errorf("%w: header of index %d, revisions %d to %d, feature level %d and a hash of %d bytes",
+			ErrBadSnapshot, header.Index, header.Oldest, header.Revision, header.FeatureLevel, len(header.Hash))
+	}
+	if header.FeatureLevel > FeatureLevel {
+		return fmt.Errorf("%w: it is of feature level %d, and %d is the newest that is known here; run a newer program",
+			ErrBadSnapshot, header.FeatureLevel, uint64(FeatureLevel))
 	}
 	c.index, c.revision = header.Index, header.Revision
-	c.limits = limits{
-		quotaBytes: header.QuotaBytes, historyAgeMillis: header.HistoryAgeMillis,
-		historyRevisions: header.HistoryRevisions, historyBytes: header.HistoryBytes,
-	}
 	c.history.ageMillis, c.history.oldest = header.AgeMillis, header.Oldest
 	c.scrub = scrubCursor{header.ScrubNamespace, header.ScrubKey}
 	copy(c.hash[:], header.Hash)
+	return r.settings(c, header.FeatureLevel)
+}
+
+// settings reads the settings of a store of a feature level.
+func (r *frameReader) settings(c *contents, level uint64) error {
+	var f settingsFrameFields
+	if err := r.expect(frameSettings, &f); err != nil {
+		return err
+	}
+	if f.Revision > c.revision || f.QuotaBytes < 0 || f.HistoryBytes < 0 {
+		return fmt.Errorf("%w: settings of revision %d of %d, quota %d and %d bytes of history",
+			ErrBadSnapshot, f.Revision, c.revision, f.QuotaBytes, f.HistoryBytes)
+	}
+	c.settings = Settings{
+		QuotaBytes: f.QuotaBytes, HistoryAgeMillis: f.HistoryAgeMillis, HistoryRevisions: f.HistoryRevisions,
+		HistoryBytes: f.HistoryBytes, IdempotencyWindowMillis: f.IdempotencyWindowMillis, FeatureLevel: level,
+	}
+	c.settingsRevision = f.Revision
 	return nil
 }
 

@@ -18,11 +18,18 @@ func (r *frameReader) space(c *contents, previous string, fields []byte) (string
 	if err := CheckNamespace(announced.Name); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrBadSnapshot, err)
 	}
-	if announced.Name <= previous || announced.Keys == 0 && announced.Older == 0 {
-		return "", fmt.Errorf("%w: namespace %q with %d keys and %d older entries follows %q",
-			ErrBadSnapshot, announced.Name, announced.Keys, announced.Older, previous)
+	set := announced.SettingsRevision != 0
+	if announced.Name <= previous || announced.Keys == 0 && announced.Older == 0 && !set ||
+		announced.SettingsRevision > c.revision || set != (announced.QuotaBytes > 0) {
+		return "", fmt.Errorf("%w: namespace %q with %d keys, %d older entries and settings of revision %d follows %q",
+			ErrBadSnapshot, announced.Name, announced.Keys, announced.Older, announced.SettingsRevision, previous)
 	}
-	sp := &space{name: announced.Name}
+	sp := &space{
+		name: announced.Name, settings: NamespaceSettings{announced.QuotaBytes}, settingsRevision: announced.SettingsRevision,
+	}
+	if set {
+		c.configured++
+	}
 	if err := r.live(c, sp, announced.Keys); err != nil {
 		return "", err
 	}

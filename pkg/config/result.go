@@ -15,7 +15,7 @@ const (
 	OutcomeConflict Outcome = 2
 	// OutcomeNotFound: there was nothing to delete.
 	OutcomeNotFound Outcome = 3
-	// OutcomeQuota: the put would have exceeded the quota.
+	// OutcomeQuota: the change would have exceeded the quota of the store.
 	OutcomeQuota Outcome = 4
 	// OutcomeMalformed: the command can't be read, by any member.
 	OutcomeMalformed Outcome = 5
@@ -32,8 +32,15 @@ const (
 	OutcomeFutureRevision Outcome = 9
 	// OutcomeTooLarge: the change would be more than one revision takes.
 	OutcomeTooLarge Outcome = 10
+	// OutcomeNamespaceQuota: the change would have exceeded the quota of its
+	// namespace.
+	OutcomeNamespaceQuota Outcome = 11
+	// OutcomeFeatureLevel: the feature level would have fallen.
+	OutcomeFeatureLevel Outcome = 12
+	// OutcomeTooMany: there are as many of such settings or schemas as may be.
+	OutcomeTooMany Outcome = 13
 
-	lastOutcome = OutcomeTooLarge
+	lastOutcome = OutcomeTooMany
 )
 
 // Result is what Apply did with one command.
@@ -75,7 +82,13 @@ func (r Result) Err() error {
 	case OutcomeNotFound:
 		return ErrNotFound
 	case OutcomeQuota:
-		return ErrQuota
+		return fmt.Errorf("%w: that of the whole store", ErrQuota)
+	case OutcomeNamespaceQuota:
+		return fmt.Errorf("%w: that of the namespace", ErrQuota)
+	case OutcomeFeatureLevel:
+		return fmt.Errorf("%w: it can't be lowered", ErrFeatureLevel)
+	case OutcomeTooMany:
+		return ErrTooMany
 	case OutcomeMalformed:
 		return ErrMalformedCommand
 	case OutcomeUnknownCommand:

@@ -1,38 +1,5 @@
 package config
 
-// What is kept of history unless it takes more than its bytes: both the
-// revisions of so much time and so many of them.
-const (
-	defaultHistoryAgeMillis = 7 * 24 * 60 * 60 * 1000
-	defaultHistoryRevisions = 10_000
-	defaultHistoryBytes     = 256 << 20
-)
-
-// limits are the limits that the state keeps to. They are part of it: all
-// members have the same.
-type limits struct {
-	// quotaBytes is what live keys and values may take in all.
-	quotaBytes int64
-	// historyAgeMillis and historyRevisions: a revision is pruned when it is
-	// older than the one and there are more than the other.
-	historyAgeMillis uint64
-	historyRevisions uint64
-	// historyBytes is what history may take. Beyond it the oldest is pruned,
-	// whatever its age.
-	historyBytes int64
-}
-
-// allow tells whether the quota lets so many live bytes grow. What shrinks them
-// is always allowed.
-func (l *limits) allow(liveBytes, growth int64) bool {
-	return growth <= 0 || liveBytes+growth <= l.quotaBytes
-}
-
-var defaultLimits = limits{
-	quotaBytes: defaultQuotaBytes, historyAgeMillis: defaultHistoryAgeMillis,
-	historyRevisions: defaultHistoryRevisions, historyBytes: defaultHistoryBytes,
-}
-
 // pruneSteps is how many changes each index prunes at most, if it added nothing.
 const pruneSteps = 256
 
@@ -69,8 +36,8 @@ func (s *State) prune() {
 // overdue tells whether the first revision of the journal is to be pruned.
 func (s *State) overdue(first *Revision) bool {
 	h := &s.history
-	return h.bytes > s.limits.historyBytes ||
-		uint64(h.journal.Len()) > s.limits.historyRevisions && h.ageMillis-first.ageMillis > s.limits.historyAgeMillis
+	return h.bytes > s.settings.HistoryBytes ||
+		uint64(h.journal.Len()) > s.settings.HistoryRevisions && h.ageMillis-first.ageMillis > s.settings.HistoryAgeMillis
 }
 
 // drop forgets what a key was before a change, and the change itself where that
@@ -91,7 +58,5 @@ func (s *State) drop(number uint64, c Change) {
 		sp.older = nil
 		s.history.bytes -= namespaceOverheadBytes
 	}
-	if sp.empty() {
-		s.spaces.Delete(c.Namespace)
-	}
+	s.release(sp)
 }

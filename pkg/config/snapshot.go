@@ -12,6 +12,7 @@ import (
 //
 //	magic (8 bytes, the last one the version of the format)
 //	header frame
+//	settings frame
 //	for each member that proposed, in order of their IDs: a session frame, then a frame for each
 //		result of a transaction in order of sequences
 //	for each namespace in order: a namespace frame, then a frame for each live entry in order of keys,
@@ -24,13 +25,14 @@ import (
 //	length of payload (4 bytes) | CRC-32C of payload (4 bytes) | payload: kind (1 byte), msgpack array
 //
 // with numbers in network order. The same state gives the same bytes.
-const snapshotMagic = "cnclave\x03"
+const snapshotMagic = "cnclave\x04"
 
 // frameKind tells what a frame's payload holds.
 type frameKind byte
 
 const (
 	frameHeader    frameKind = 'H'
+	frameSettings  frameKind = 'G'
 	frameSession   frameKind = 'S'
 	frameTxnResult frameKind = 'T'
 	frameNamespace frameKind = 'N'
@@ -50,19 +52,26 @@ const (
 // The arrays of the frames. Any change needs a new version of the format.
 type (
 	headerFields struct {
-		Index      uint64
-		Revision   uint64
-		Hash       []byte
-		QuotaBytes int64
-		// What history keeps, its clock and where it begins.
-		HistoryAgeMillis uint64
-		HistoryRevisions uint64
-		HistoryBytes     int64
-		AgeMillis        uint64
-		Oldest           uint64
+		Index    uint64
+		Revision uint64
+		Hash     []byte
+		// FeatureLevel stands here so that a program that is too old for what
+		// follows stops before it.
+		FeatureLevel uint64
+		// AgeMillis is the clock of history, Oldest where history begins.
+		AgeMillis uint64
+		Oldest    uint64
 		// Where the scrub goes on.
 		ScrubNamespace string
 		ScrubKey       string
+	}
+	settingsFrameFields struct {
+		Revision                uint64
+		QuotaBytes              int64
+		HistoryAgeMillis        uint64
+		HistoryRevisions        uint64
+		HistoryBytes            int64
+		IdempotencyWindowMillis uint64
 	}
 	sessionFields struct {
 		Member   uint64
@@ -84,6 +93,9 @@ type (
 		// Keys is the number of live entries, Older that of older ones.
 		Keys  uint64
 		Older uint64
+		// QuotaBytes and SettingsRevision are 0 without settings.
+		QuotaBytes       int64
+		SettingsRevision uint64
 	}
 	entryFields struct {
 		Key            string
@@ -119,7 +131,7 @@ type (
 
 // frameFieldCounts are the lengths of those arrays.
 var frameFieldCounts = map[frameKind]int{
-	frameHeader: 11, frameSession: 6, frameTxnResult: 2, frameNamespace: 3, frameEntry: 7, frameRevision: 5, frameEnd: 8,
+	frameHeader: 8, frameSettings: 6, frameSession: 6, frameTxnResult: 2, frameNamespace: 5, frameEntry: 7, frameRevision: 5, frameEnd: 8,
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -127,7 +139,6 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Snapshot is a frozen view that can be written out while the state goes on.
 type Snapshot struct {
 	view      *View
-	limits    limits
 	ageMillis uint64
 	scrub     scrubCursor
 	// pruned counts the changes that the journal's first revision has lost.
@@ -140,7 +151,7 @@ type Snapshot struct {
 func (s *State) Snapshot() *Snapshot {
 	s.publish()
 	return &Snapshot{
-		view: s.View(), limits: s.limits, ageMillis: s.history.ageMillis, pruned: s.history.pruned,
+		view: s.View(), ageMillis: s.history.ageMillis, pruned: s.history.pruned,
 		scrub:    s.scrub,
 		sessions: s.freezeSessions(),
 	}
@@ -172,10 +183,16 @@ func (s *Snapshot) write(out *frameWriter) error {
 		return err
 	}
 	if err := out.frame(frameHeader, &headerFields{
-		Index: s.view.Index, Revision: s.view.Revision, Hash: s.view.Hash[:], QuotaBytes: s.limits.quotaBytes,
-		HistoryAgeMillis: s.limits.historyAgeMillis, HistoryRevisions: s.limits.historyRevisions, HistoryBytes: s.limits.historyBytes,
-		AgeMillis: s.ageMillis, Oldest: s.view.oldest,
+		Index: s.view.Index, Revision: s.view.Revision, Hash: s.view.Hash[:],
+		FeatureLevel: s.view.Settings.FeatureLevel, AgeMillis: s.ageMillis, Oldest: s.view.oldest,
 		ScrubNamespace: s.scrub.namespace, ScrubKey: s.scrub.key,
+	}); err != nil {
+		return err
+	}
+	set := &s.view.Settings
+	if err := out.frame(frameSettings, &settingsFrameFields{
+		Revision: s.view.SettingsRevision, QuotaBytes: set.QuotaBytes, HistoryAgeMillis: set.HistoryAgeMillis,
+		HistoryRevisions: set.HistoryRevisions, HistoryBytes: set.HistoryBytes, IdempotencyWindowMillis: set.IdempotencyWindowMillis,
 	}); err != nil {
 		return err
 	}
@@ -263,7 +280,8 @@ type frameWriter struct {
 }
 
 func (w *frameWriter) space(sp *space) error {
-	fields := namespaceFields{Name: sp.name, Keys: uint64(sp.entries.Len()), Older: uint64(sp.olderLen())}
+	fields := namespaceFields{Name: sp.name, Keys: uint64(sp.entries.Len()), Older: uint64(sp.olderLen()),
+		QuotaBytes: sp.settings.QuotaBytes, SettingsRevision: sp.settingsRevision}
 	if err := w.frame(frameNamespace, &fields); err != nil {
 		return err
 	}

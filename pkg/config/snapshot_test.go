@@ -20,6 +20,7 @@ func filled(t testing.TB) *log {
 	l := newLog(t)
 	l.apply(put("a", "1"), put("a", "2"), put("empty", ""), put("bytes", "\xff\x00"), put("b/c", strings.Repeat("x", 5000)), del("a"))
 	l.apply(&config.Put{Namespace: "other", Key: "k", Value: []byte("v")})
+	l.apply(quota("other", 1<<20), quota("planned", 1<<21), &config.PutSettings{Settings: config.Settings{HistoryRevisions: 11_000}})
 	l.index++
 	l.state.Apply(l.index, config.Stamp{}, config.Origin{}, nil)
 	l.state.Publish()
@@ -100,7 +101,7 @@ func TestADamagedSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 	refuse("twice", append(bytes.Clone(data), data...))
 }
 
-const magic = "cnclave\x03"
+const magic = "cnclave\x04"
 
 // payloads returns what the frames of a snapshot hold, and frame puts such
 // contents into frames, with checksums that fit.
@@ -135,7 +136,7 @@ func crc(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Casta
 func TestASnapshotThatContradictsItselfIsRefused(t *testing.T) {
 	data := snapshot(t, filled(t).state)
 	all := payloads(data)
-	if kinds := kindsOf(all); kinds != "HNENEEEEEERRRRRRRZ" || !bytes.Equal(frame(all), data) {
+	if kinds := kindsOf(all); kinds != "HGNENEEEEEENRRRRRRRRRRZ" || !bytes.Equal(frame(all), data) {
 		t.Fatalf("the snapshot holds frames %s, or other bytes when framed again", kinds)
 	}
 	refuseRearranged(t, all)

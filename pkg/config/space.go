@@ -14,6 +14,10 @@ type space struct {
 	older *versions
 	// bytes is what the live entries count, the namespace's own overhead included.
 	bytes int64
+	// settings are the namespace's own, and settingsRevision the revision that
+	// last changed them, 0 while there are none.
+	settings         NamespaceSettings
+	settingsRevision uint64
 }
 
 // versions holds entries by key, and those of one key by ModRevision.
@@ -74,13 +78,35 @@ func (s *space) olderLen() int {
 	return s.older.Len()
 }
 
-// empty tells whether the space holds nothing, live or older.
-func (s *space) empty() bool { return s.entries.Len() == 0 && s.older == nil }
+// empty tells whether the space holds nothing, live or older, and no settings.
+func (s *space) empty() bool {
+	return s.entries.Len() == 0 && s.older == nil && s.settingsRevision == 0
+}
+
+// open returns the content of a namespace, made if it has none, to be changed.
+func (s *State) open(namespace string) *space {
+	sp := s.space(namespace)
+	if sp == nil {
+		sp = &space{name: namespace}
+		s.spaces.Set(sp.name, sp)
+	}
+	s.touched[sp.name] = struct{}{}
+	return sp
+}
+
+// release forgets a namespace that holds nothing any more.
+func (s *State) release(sp *space) {
+	if sp.empty() {
+		s.spaces.Delete(sp.name)
+	}
+}
 
 // freeze returns a view of the space that later changes of it leave alone. It
 // costs the same whatever the size; nodes are copied when they are changed.
 func (s *space) freeze() *space {
-	frozen := &space{name: s.name, entries: *s.entries.Copy(), bytes: s.bytes}
+	frozen := &space{
+		name: s.name, entries: *s.entries.Copy(), bytes: s.bytes, settings: s.settings, settingsRevision: s.settingsRevision,
+	}
 	if s.older != nil {
 		frozen.older = s.older.Copy()
 	}

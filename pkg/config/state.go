@@ -10,9 +10,6 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// defaultQuotaBytes is what live keys and values may take in all: 256 MiB.
-const defaultQuotaBytes = 256 << 20
-
 // State is the deterministic machine that the log drives. One goroutine calls
 // Apply, Publish, Snapshot and Restore; View, Fault and watches may be used by
 // any. A State starts no goroutine and reads no clock.
@@ -41,8 +38,12 @@ type contents struct {
 	hash     Hash
 	bytes    int64
 	keys     int
-	limits   limits
-	// spaces holds the namespaces that have keys or had them within history.
+	settings Settings
+	// settingsRevision is the revision that last changed settings, 0 before the
+	// first, and configured the number of namespaces that have settings.
+	settingsRevision uint64
+	configured       int
+	// spaces holds the namespaces that have anything, now or within history.
 	spaces  btree.Map[string, *space]
 	history history
 	scrub   scrubCursor
@@ -78,7 +79,7 @@ type turn struct {
 // NewState returns the empty state, from before the first index.
 func NewState() *State {
 	s := &State{
-		contents: contents{limits: defaultLimits, sessions: map[uint64]*session{}},
+		contents: contents{settings: initialSettings, sessions: map[uint64]*session{}},
 		touched:  map[string]struct{}{},
 		hasher:   sha256.New(),
 	}
@@ -147,8 +148,8 @@ func (s *State) publish() {
 	clear(s.touched)
 	view := &View{
 		Index: s.index, Revision: s.revision, Hash: s.hash, LiveBytes: s.bytes, Keys: s.keys,
-		HistoryBytes: s.history.bytes, oldest: s.history.oldest,
-		limits: s.limits, spaces: s.frozen.Copy(), fault: s.fault,
+		HistoryBytes: s.history.bytes, Settings: s.settings, SettingsRevision: s.settingsRevision, oldest: s.history.oldest,
+		spaces: s.frozen.Copy(), fault: s.fault,
 	}
 	if before := s.view.Load(); before != nil && !s.touchedHistory {
 		view.journal = before.journal

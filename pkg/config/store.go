@@ -163,6 +163,9 @@ func (s *Store) propose(ctx context.Context, command []byte, freesSpace bool) (R
 	if err := s.state.Fault(); err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrParked, err)
 	}
+	if err := checkLevel(command, s.state.View().Settings.FeatureLevel); err != nil {
+		return Result{}, err
+	}
 	result, err := s.replicator.Propose(ctx, command, freesSpace)
 	if err == nil {
 		return result, result.Err()

@@ -189,7 +189,7 @@ func TestATransactionsResultIsKeptForItsCopies(t *testing.T) {
 		t.Fatalf("%+v, then %+v", first, refused)
 	}
 	data := snapshot(t, l.state)
-	if kinds := kindsOf(payloads(data)); kinds != "HSTTNERZ" {
+	if kinds := kindsOf(payloads(data)); kinds != "HGSTTNERZ" {
 		t.Errorf("the snapshot holds frames %s", kinds)
 	}
 	refuseRearranged(t, payloads(data))

@@ -1,6 +1,10 @@
 package config
 
-import "github.com/tidwall/btree"
+import (
+	"iter"
+
+	"github.com/tidwall/btree"
+)
 
 // Hash stands for everything that was applied up to an index: the commands and
 // what each did. Members with an equal index have an equal hash, or one of
@@ -24,11 +28,14 @@ type View struct {
 	// HistoryBytes is what older entries and the journal are charged against the
 	// limit of history.
 	HistoryBytes int64
+	// Settings are what the store keeps to, and SettingsRevision is the revision
+	// that last changed them, 0 before the first.
+	Settings         Settings
+	SettingsRevision uint64
 
 	spaces  *btree.Map[string, *space]
 	journal *frozenJournal
 	oldest  uint64
-	limits  limits
 	// fault is why the state stands still, nil while it doesn't.
 	fault error
 }
@@ -42,4 +49,36 @@ func (v *View) Get(namespace, key string) *Entry {
 func (v *View) space(namespace string) *space {
 	s, _ := v.spaces.Get(namespace)
 	return s
+}
+
+// Namespace tells what a namespace has.
+type Namespace struct {
+	Name string
+	// Keys is the number of live keys, and Bytes what they are charged against
+	// the quotas.
+	Keys  int
+	Bytes int64
+	// Settings are the namespace's own, and SettingsRevision is the revision that
+	// last changed them, 0 while there are none.
+	Settings         NamespaceSettings
+	SettingsRevision uint64
+}
+
+// Namespace returns what a namespace has; only the name of one that has nothing.
+func (v *View) Namespace(name string) Namespace {
+	sp := v.space(name)
+	if sp == nil {
+		return Namespace{Name: name}
+	}
+	return Namespace{
+		Name: name, Keys: sp.entries.Len(), Bytes: sp.bytes, Settings: sp.settings, SettingsRevision: sp.settingsRevision,
+	}
+}
+
+// Namespaces walks over the namespaces that have anything, now or within
+// history, in the order of their names.
+func (v *View) Namespaces() iter.Seq[Namespace] {
+	return func(yield func(Namespace) bool) {
+		v.spaces.Scan(func(name string, _ *space) bool { return yield(v.Namespace(name)) })
+	}
 }

@@ -45,16 +45,15 @@ func (s *State) scrubSlice() {
 
 // hashEntry adds all of an entry to the hasher.
 func (s *State) hashEntry(namespace string, e *Entry) {
-	var numbers [8 * 8]byte
-	for i, n := range [8]uint64{
-		uint64(len(namespace)), uint64(len(e.Key)), uint64(len(e.Value)), uint64(len(e.MediaType)),
+	b := s.scratch[:0]
+	for _, n := range [8]uint64{
+		uint64(len(namespace)), uint64(len(e.Key)), uint64(len(e.MediaType)), uint64(len(e.Value)),
 		e.CreateRevision, e.ModRevision, e.Version, e.TimeMillis,
 	} {
-		binary.BigEndian.PutUint64(numbers[8*i:], n)
+		b = binary.BigEndian.AppendUint64(b, n)
 	}
-	s.hasher.Write(numbers[:])
-	s.hasher.Write([]byte(namespace))
-	s.hasher.Write([]byte(e.Key))
+	b = append(append(append(b, namespace...), e.Key...), e.MediaType...)
+	s.hasher.Write(b)
 	s.hasher.Write(e.Value)
-	s.hasher.Write([]byte(e.MediaType))
+	s.scratch = b
 }

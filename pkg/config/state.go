@@ -25,9 +25,11 @@ type State struct {
 	turn           turn
 
 	hasher hash.Hash
-	fault  error
-	view   atomic.Pointer[View]
-	hub    hub
+	// scratch is used by hashEntry alone, again and again.
+	scratch []byte
+	fault   error
+	view    atomic.Pointer[View]
+	hub     hub
 }
 
 // contents is all that the log determines: what a snapshot holds and a restore

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -24,7 +25,23 @@ import (
 type contract struct {
 	document *openapi3.T
 	// seen are the answers that came, as answer names them.
+	mu   sync.Mutex
 	seen map[string]bool
+}
+
+var shared struct {
+	once     sync.Once
+	contract *contract
+}
+
+// theContract is the one that all replies to send are held to.
+func theContract(t testing.TB) *contract {
+	t.Helper()
+	shared.once.Do(func() { shared.contract = newContract(t) })
+	if shared.contract == nil {
+		t.Fatal("the document can't be used; the first test that needs it tells why")
+	}
+	return shared.contract
 }
 
 // answer names one documented way in which an operation ends. code is that of
@@ -75,7 +92,9 @@ func (c *contract) check(t testing.TB, q request, got reply) {
 	if got.status >= 400 && q.method != http.MethodHead {
 		code = got.problem(t).Code
 	}
+	c.mu.Lock()
 	c.seen[answer(q.method, path, strconv.Itoa(got.status), code)] = true
+	c.mu.Unlock()
 	c.checkReply(t, input, got)
 	if got.header.Get("Content-Type") == "application/x-ndjson" && q.method != http.MethodHead {
 		c.checkLines(t, got.body)
@@ -229,7 +248,7 @@ func schemasOf(refs openapi3.SchemaRefs) (list []*openapi3.Schema) {
 }
 
 func TestTheDocumentHasTheRoutesOfTheHandlerAndNoOthers(t *testing.T) {
-	c := newContract(t)
+	c := theContract(t)
 	served := map[string]httpapi.Route{}
 	for _, row := range httpapi.Routes() {
 		for _, method := range row.Methods {
@@ -274,7 +293,7 @@ func TestTheDocumentHasTheProblemCodesOfTheHandlerAndNoOthers(t *testing.T) {
 			}
 		}
 	}
-	c := newContract(t)
+	c := theContract(t)
 	c.operations(func(_, _ string, _ *openapi3.PathItem, operation *openapi3.Operation) {
 		for status, response := range operation.Responses.Map() {
 			note(status, response)

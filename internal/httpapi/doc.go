@@ -33,7 +33,8 @@
 //   - for a JSON body readJSON, which is strict, and a fuzz target.
 //
 // The tests fail while table, document and answers differ, in any direction: a
-// parameter, header, status or code that only one of them has. A new kind of
+// parameter, header, status or code that only one of them has. Whatever a test
+// sends by send is validated against the document by itself. A new kind of
 // failure is one line in errors.go.
 //
 // internal/node makes the Handler and the http.Server around it, and calls

@@ -60,7 +60,7 @@ func FuzzRequest(f *testing.F) {
 // granted by the document, and have an answer to each item; the rest is told to
 // be malformed or to name what can't be.
 func FuzzBatch(f *testing.F) {
-	c := newContract(f)
+	c := theContract(f)
 	for _, seed := range []string{
 		`{"items":[{"namespace":"pay","key":"a"},{"namespace":"pay","prefix":""}]}`, `{"items":[{"namespace":"pay","key":"\ud83d\ude00"}]}`,
 		`{"items":[{"namespace":"pay","key":"a","key":"b"}]}`, `{"Items":[{"namespace":"pay","key":"\ud800"}]}`, `{"items":[{"key":1.5e9}]}`, `[[[[{}]]]]`, "",
@@ -93,7 +93,7 @@ func FuzzBatch(f *testing.F) {
 // FuzzRead sends arbitrary queries and headers of a read. What is granted must
 // be granted by the document.
 func FuzzRead(f *testing.F) {
-	c := newContract(f)
+	c := theContract(f)
 	for _, query := range []string{"consistency=bounded&max-staleness=2s", "meta=1", "values=1&limit=3&prefix=a", "consistency=session&min-revision=1", "max-staleness=1h1.5m"} {
 		f.Add(query, "application/x-ndjson")
 		f.Add(query, "application/vnd.conclave.entry+json;q=0.3")

@@ -220,13 +220,15 @@ type problemBody struct {
 	Revision                                                   uint64
 }
 
-// send sends a request to a server at base.
+// send sends a request to a server at base, and holds request and reply to the
+// document that describes the API.
 func send(t testing.TB, base string, q request) reply {
 	t.Helper()
 	got, err := trySend(context.Background(), base, q)
 	if err != nil {
 		t.Fatal(err)
 	}
+	theContract(t).check(t, q, got)
 	return got
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -99,11 +98,13 @@ func FuzzRead(f *testing.F) {
 		f.Add(query, "application/vnd.conclave.entry+json;q=0.3")
 	}
 	f.Fuzz(func(t *testing.T, query, accept string) {
+		if strings.ContainsFunc(query, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }) {
+			return // no query
+		}
 		for _, path := range []string{"/v1/kv/pay/a", "/v1/keys/pay"} {
 			q := request{method: "GET", target: path + "?" + query, header: []string{"Accept: " + accept}}
-			where, err := url.ParseRequestURI(q.target)
-			if err != nil || strings.Contains(query, "session") || where.RawQuery != query {
-				return // not a request, or one that may take its time
+			if strings.Contains(query, "session") {
+				return // it may take its time
 			}
 			got := fuzzAPI(t).do(q)
 			if got.status != 200 && got.status != 400 {

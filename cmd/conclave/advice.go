@@ -52,7 +52,10 @@ func exitStatus(err error) int {
 func (s *session) advice(err error) string {
 	var failure *client.Error
 	if !errors.As(err, &failure) {
-		return s.membersAdvice(err)
+		if s.aboutMembers {
+			return s.membersAdvice(err)
+		}
+		return ""
 	}
 	switch {
 	case errors.Is(err, client.ErrNotFound):

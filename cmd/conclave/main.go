@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // version is set when the program is built.
@@ -20,6 +21,7 @@ func main() {
 		in:   os.Stdin,
 		out:  os.Stdout,
 		err:  os.Stderr,
+		now:  time.Now,
 	}
 	status := p.run(ctx, os.Args[1:])
 	stop()
@@ -34,4 +36,6 @@ type program struct {
 	env      func(name string) string
 	in       io.Reader
 	out, err io.Writer
+	// now is the clock that says when progress is worth telling.
+	now func() time.Time
 }

@@ -83,7 +83,7 @@ func (c *council) prepare(cmd *cobra.Command) (context.Context, context.CancelFu
 	if err := c.findToken(); err != nil {
 		return nil, nil, err
 	}
-	c.connected = true
+	c.connected, c.aboutMembers = true, true
 	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
 	return ctx, cancel, nil
 }

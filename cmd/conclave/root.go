@@ -25,6 +25,8 @@ type session struct {
 	// connected is set once the command line has been understood and a cluster
 	// is about to be asked.
 	connected bool
+	// aboutMembers: the operations ports are asked, and not the client ports.
+	aboutMembers bool
 }
 
 // run carries out one command line and returns the exit status.
@@ -76,8 +78,9 @@ func (s *session) command() *cobra.Command {
 	flags.DurationVar(&s.timeout, "timeout", 10*time.Second, "how long to wait for the whole command; a minute for members")
 	flags.VarP(&s.output, "output", "o", "text, json or yaml")
 	complete(root, "output", completeOutput)
-	root.AddCommand(s.getCommand(), s.putCommand(), s.deleteCommand(), s.listCommand(), s.statusCommand(),
-		s.membersCommand(), s.versionCommand())
+	complete(root, "endpoint", cobra.NoFileCompletions)
+	root.AddCommand(s.getCommand(), s.putCommand(), s.editCommand(), s.deleteCommand(), s.listCommand(),
+		s.exportCommand(), s.importCommand(), s.statusCommand(), s.membersCommand(), s.versionCommand())
 	return root
 }
 

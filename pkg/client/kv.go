@@ -36,6 +36,10 @@ type PutOptions struct {
 	// IfAbsent writes only if there is no such key. ErrChanged otherwise.
 	IfRevision uint64
 	IfAbsent   bool
+	// DryRun writes nothing: it asks whether the same request would have been
+	// applied now, which promises nothing about a later one. The revision is then
+	// the store's.
+	DryRun bool
 }
 
 // Put writes one key and returns the store's revision that this made. On any
@@ -48,7 +52,11 @@ func (c *Client) Put(ctx context.Context, namespace, key string, value []byte, o
 	if o.IfAbsent {
 		header.Set("If-None-Match", "*")
 	}
-	return c.write(ctx, http.MethodPut, namespace, key, value, header, o.IfRevision)
+	var query url.Values
+	if o.DryRun {
+		query = url.Values{"dry-run": {"1"}}
+	}
+	return c.write(ctx, call{method: http.MethodPut, query: query, header: header, body: value, reads: o.DryRun}, namespace, key, o.IfRevision)
 }
 
 // DeleteOptions say on which condition a key is deleted.
@@ -61,26 +69,22 @@ type DeleteOptions struct {
 // Delete deletes one key and returns the store's revision that this made;
 // ErrNotFound when there is none.
 func (c *Client) Delete(ctx context.Context, namespace, key string, o DeleteOptions) (revision uint64, err error) {
-	return c.write(ctx, http.MethodDelete, namespace, key, nil, http.Header{}, o.IfRevision)
+	return c.write(ctx, call{method: http.MethodDelete, header: http.Header{}}, namespace, key, o.IfRevision)
 }
 
 // write sends what Put and Delete have in common.
-func (c *Client) write(ctx context.Context, method, namespace, key string, value []byte,
-	header http.Header, ifRevision uint64) (uint64, error) {
-	path, err := entryPath(namespace, key)
-	if err != nil {
+func (c *Client) write(ctx context.Context, write call, namespace, key string, ifRevision uint64) (revision uint64, err error) {
+	if write.path, err = entryPath(namespace, key); err != nil {
 		return 0, err
 	}
 	if ifRevision != 0 {
-		header.Set("If-Match", writeETag(ifRevision))
+		write.header.Set("If-Match", writeETag(ifRevision))
 	}
-	write := call{method: method, path: path, header: header, body: value}
 	reply, err := c.do(ctx, write)
 	if err != nil {
 		return 0, err
 	}
-	revision, err := readRevision(reply.header)
-	if err != nil {
+	if revision, err = readRevision(reply.header); err != nil {
 		return 0, reply.unreadable(write, err)
 	}
 	return revision, nil

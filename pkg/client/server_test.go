@@ -112,6 +112,20 @@ func TestARealServerKeepsWhatIsPut(t *testing.T) {
 	}
 }
 
+func TestADryRunOnARealServerWritesNothing(t *testing.T) {
+	ctx := t.Context()
+	c := realServer(t)
+	if _, err := c.Put(ctx, "pay", "k", []byte("v"), client.PutOptions{IfAbsent: true, DryRun: true}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Put(ctx, "pay", "k", []byte("v"), client.PutOptions{IfRevision: 1, DryRun: true}); !errors.Is(err, client.ErrChanged) {
+		t.Errorf("a dry run on a condition that doesn't hold: %v", err)
+	}
+	if _, err := c.Get(ctx, "pay", "k", client.ReadOptions{}); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("Get = %v, want no key", err)
+	}
+}
+
 func TestARealServerRefusesAsTheClientUnderstands(t *testing.T) {
 	ctx := t.Context()
 	c := realServer(t)

@@ -196,6 +196,30 @@ func TestLocalReadsStayYoungWithoutAnybodyAskingForLinearOnes(t *testing.T) {
 	}
 }
 
+func TestABoundedReadIsServedWithinItsBoundAndNoLongerWithoutAQuorum(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a read to run out of its time")
+	}
+	c := newTrio(t)
+	for i := range 3 {
+		c.start(i)
+	}
+	c.await(0, 2, "/readyz", http.StatusOK, "")
+	if code, body := ask(t, http.MethodPut, "http://"+c.at(0, 0)+"/v1/kv/test/key", "v"); code != http.StatusCreated {
+		t.Fatalf("PUT: %d %s", code, body)
+	}
+	const young, old = "/v1/kv/test/key?consistency=bounded&max-staleness=0s", "/v1/kv/test/key?consistency=bounded&max-staleness=1h"
+	for i := range 3 {
+		c.await(i, 0, young, http.StatusOK, "v")
+		c.await(i, 0, old, http.StatusOK, "v")
+	}
+	c.stop(0)
+	c.stop(1)
+	c.await(2, 0, young, http.StatusServiceUnavailable, "too_stale")
+	c.await(2, 0, old, http.StatusOK, "v")
+	c.stop(2)
+}
+
 // localAge returns how old a local read at node i says that it may be, in
 // milliseconds.
 func (c *trio) localAge(i int) int {

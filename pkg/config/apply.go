@@ -30,6 +30,8 @@ func (s *State) execute(index uint64, command []byte) Result {
 		return s.putSettings(f)
 	case *namespaceSettingsFields:
 		return s.putNamespaceSettings(f)
+	case *guardedFields:
+		return s.guarded(index, f)
 	default:
 		panic(fmt.Sprintf("config: a command decodes to %T, which nothing carries out", fields))
 	}

@@ -17,6 +17,11 @@ type Put struct {
 	MediaType string
 	// If must hold for the put to take effect; otherwise ErrConflict.
 	If Precondition
+	// Idempotency is a key of the client's choice, 1 to MaxIdempotencyKeyBytes of
+	// printable ASCII, or empty. Of writes with the same key in a namespace the
+	// first is carried out; the others, if they say the same, return its result.
+	// It is kept for Settings.IdempotencyWindowMillis, whatever it is.
+	Idempotency string
 }
 
 // Delete removes a key.
@@ -26,6 +31,8 @@ type Delete struct {
 	// If must hold for the delete to take effect; otherwise ErrConflict. It is
 	// looked at before the key's existence is.
 	If Precondition
+	// Idempotency is as in Put.
+	Idempotency string
 }
 
 // A command is encoded as
@@ -45,6 +52,7 @@ const (
 	kindRollback          commandKind = 5
 	kindSettings          commandKind = 6
 	kindNamespaceSettings commandKind = 7
+	kindGuarded           commandKind = 8
 )
 
 // commandHeaderBytes is what stands before the array.
@@ -60,6 +68,7 @@ var layouts = map[commandKind][]int{
 	kindRollback:          {4},
 	kindSettings:          {8},
 	kindNamespaceSettings: {4},
+	kindGuarded:           {4},
 }
 
 // putFields is a put in the log. Append only.
@@ -87,7 +96,11 @@ func (p *Put) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return encodeCommand(kindPut, fields, len(p.Value)+len(p.Key)+len(fields.MediaType))
+	command, err := encodeCommand(kindPut, fields, len(p.Value)+len(p.Key)+len(fields.MediaType))
+	if err != nil {
+		return nil, err
+	}
+	return guard{p.Namespace, p.Idempotency}.around(command)
 }
 
 // fields checks the put and returns what of it goes into the log.
@@ -112,7 +125,11 @@ func (d *Delete) Encode() ([]byte, error) {
 	if err := fields.check(); err != nil {
 		return nil, err
 	}
-	return encodeCommand(kindDelete, &fields, len(d.Key))
+	command, err := encodeCommand(kindDelete, &fields, len(d.Key))
+	if err != nil {
+		return nil, err
+	}
+	return guard{d.Namespace, d.Idempotency}.around(command)
 }
 
 // encodeCommand encodes fields in the newest layout of their kind. variable is
@@ -157,6 +174,8 @@ func decodeCommand(data []byte) (any, error) {
 		fields = new(settingsFields)
 	case kindNamespaceSettings:
 		fields = new(namespaceSettingsFields)
+	case kindGuarded:
+		fields = new(guardedFields)
 	}
 	if err := decodeFields(data[commandHeaderBytes:], versions[version-1], fields); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedCommand, err)

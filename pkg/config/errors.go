@@ -22,6 +22,12 @@ var (
 	// of the store; the text says which. Nothing was applied. Deletes are never
 	// refused for it.
 	ErrQuota = errors.New("quota exceeded")
+	// ErrIdempotencyFull: as many results of writes with an idempotency key are
+	// kept as may be. Not carried out; worth another try when some have expired.
+	ErrIdempotencyFull = errors.New("too many idempotency keys in use")
+	// ErrIdempotencyReused: the idempotency key was given with another write, the
+	// result of which is still kept. Not carried out.
+	ErrIdempotencyReused = errors.New("idempotency key belongs to another write")
 	// ErrTooMany: as many namespaces have settings as may, or a namespace has as
 	// many schemas. Nothing was applied.
 	ErrTooMany = errors.New("too many of them")

@@ -17,7 +17,7 @@ import (
 // agree on them, and unless they change something nothing may change.
 func FuzzApply(f *testing.F) {
 	for _, c := range []interface{ Encode() ([]byte, error) }{
-		put("a", "1"), put("db/url", ""), del("a"), del("none"),
+		put("a", "1"), put("db/url", ""), del("a"), del("none"), keyed("k", "a", "2"), &config.Delete{Namespace: "new", Key: "a", Idempotency: "k"},
 		&config.Txn{Namespace: "pay", If: []config.Condition{{Key: "a", Is: config.IfVersion(1)}}, Then: []config.Operation{putOp("b", "1"), delOp("a")}, Else: []config.Operation{getOp("a")}},
 		&config.Rollback{Namespace: "pay", Prefix: "a", Reason: "why"},
 		&config.Put{Namespace: "pay", Key: "a", If: config.IfRevision(1)}, &config.Delete{Namespace: "pay", Key: "a", If: config.IfExists()},
@@ -60,13 +60,14 @@ func FuzzRestore(f *testing.F) {
 	f.Add(snapshot(f, config.NewState()))
 	f.Add(snapshot(f, filled(f).state))
 	f.Add(snapshot(f, sessions(f).state))
+	f.Add(snapshot(f, keptOnes(f).state))
 	f.Fuzz(checkRestore)
 }
 
 // FuzzRestoreFrames lets arbitrary payloads past the checksums: data is cut
 // into frames, each with its length in front.
 func FuzzRestoreFrames(f *testing.F) {
-	for _, l := range []*log{newLog(f), filled(f), sessions(f)} {
+	for _, l := range []*log{newLog(f), filled(f), sessions(f), keptOnes(f)} {
 		f.Add(unframe(snapshot(f, l.state)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) { checkRestore(t, reframe(data)) })

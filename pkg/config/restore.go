@@ -47,7 +47,7 @@ func (r *frameReader) contents() (*contents, error) {
 	if string(magic) != snapshotMagic {
 		return nil, fmt.Errorf("%w: it begins with %q instead of %q", ErrBadSnapshot, magic, snapshotMagic)
 	}
-	c := &contents{sessions: map[uint64]*session{}}
+	c := &contents{sessions: map[uint64]*session{}, kept: newKeptResults()}
 	if err := r.header(c); err != nil {
 		return nil, err
 	}
@@ -59,8 +59,12 @@ func (r *frameReader) contents() (*contents, error) {
 			return nil, err
 		}
 		switch journal := c.history.journal.Len(); {
-		case kind == frameSession && previous == "" && journal == 0:
+		case kind == frameSession && previous == "" && journal == 0 && c.kept.byIndex.Len() == 0:
 			if member, err = r.session(c, member, fields); err != nil {
+				return nil, err
+			}
+		case kind == frameKept && previous == "" && journal == 0:
+			if err := r.kept(c, fields); err != nil {
 				return nil, err
 			}
 		case kind == frameNamespace && journal == 0:

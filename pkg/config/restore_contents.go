@@ -183,7 +183,7 @@ func (r *frameReader) end(c *contents, checksum uint32, fields []byte) error {
 		return err
 	}
 	read := endFields{
-		Sessions: uint64(len(c.sessions)), Namespaces: uint64(c.spaces.Len()), Keys: uint64(c.keys), Bytes: c.bytes,
+		Sessions: uint64(len(c.sessions)), Kept: uint64(c.kept.byIndex.Len()), Namespaces: uint64(c.spaces.Len()), Keys: uint64(c.keys), Bytes: c.bytes,
 		Revisions: uint64(c.history.journal.Len()), HistoryBytes: c.history.bytes, Checksum: checksum,
 	}
 	c.spaces.Scan(func(_ string, sp *space) bool {

@@ -39,8 +39,13 @@ const (
 	OutcomeFeatureLevel Outcome = 12
 	// OutcomeTooMany: there are as many of such settings or schemas as may be.
 	OutcomeTooMany Outcome = 13
+	// OutcomeIdempotencyFull: the result of the write could not have been kept,
+	// so it was not carried out.
+	OutcomeIdempotencyFull Outcome = 14
+	// OutcomeIdempotencyReused: the idempotency key belongs to another write.
+	OutcomeIdempotencyReused Outcome = 15
 
-	lastOutcome = OutcomeTooMany
+	lastOutcome = OutcomeIdempotencyReused
 )
 
 // Result is what Apply did with one command.
@@ -89,6 +94,10 @@ func (r Result) Err() error {
 		return fmt.Errorf("%w: it can't be lowered", ErrFeatureLevel)
 	case OutcomeTooMany:
 		return ErrTooMany
+	case OutcomeIdempotencyFull:
+		return ErrIdempotencyFull
+	case OutcomeIdempotencyReused:
+		return ErrIdempotencyReused
 	case OutcomeMalformed:
 		return ErrMalformedCommand
 	case OutcomeUnknownCommand:

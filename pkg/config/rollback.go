@@ -18,6 +18,8 @@ type Rollback struct {
 	// Reason is kept with the revision: up to MaxReasonBytes of UTF-8 without
 	// control characters.
 	Reason string
+	// Idempotency is as in Put.
+	Idempotency string
 }
 
 // rollbackFields is a rollback in the log. Append only.
@@ -31,11 +33,15 @@ type rollbackFields struct {
 // Encode checks the rollback and returns it as a command. It returns an
 // InvalidError when it can never succeed.
 func (r *Rollback) Encode() ([]byte, error) {
-	fields := rollbackFields(*r)
+	fields := rollbackFields{Namespace: r.Namespace, Prefix: r.Prefix, To: r.To, Reason: r.Reason}
 	if err := fields.check(); err != nil {
 		return nil, err
 	}
-	return encodeCommand(kindRollback, &fields, len(r.Prefix)+len(r.Reason))
+	command, err := encodeCommand(kindRollback, &fields, len(r.Prefix)+len(r.Reason))
+	if err != nil {
+		return nil, err
+	}
+	return guard{r.Namespace, r.Idempotency}.around(command)
 }
 
 func (f *rollbackFields) check() error {

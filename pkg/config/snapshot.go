@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/tidwall/btree"
 )
 
 // A snapshot is
@@ -15,6 +17,7 @@ import (
 //	settings frame
 //	for each member that proposed, in order of their IDs: a session frame, then a frame for each
 //		result of a transaction in order of sequences
+//	for each result that is kept for an idempotency key, in the order in which they were made: a frame
 //	for each namespace in order: a namespace frame, then a frame for each live entry in order of keys,
 //		then one for each older entry in order of keys and revisions
 //	for each revision of the journal in order: a revision frame
@@ -35,6 +38,7 @@ const (
 	frameSettings  frameKind = 'G'
 	frameSession   frameKind = 'S'
 	frameTxnResult frameKind = 'T'
+	frameKept      frameKind = 'K'
 	frameNamespace frameKind = 'N'
 	frameEntry     frameKind = 'E'
 	frameRevision  frameKind = 'R'
@@ -116,6 +120,7 @@ type (
 	}
 	endFields struct {
 		Sessions   uint64
+		Kept       uint64
 		Namespaces uint64
 		Keys       uint64
 		Bytes      int64
@@ -131,7 +136,7 @@ type (
 
 // frameFieldCounts are the lengths of those arrays.
 var frameFieldCounts = map[frameKind]int{
-	frameHeader: 8, frameSettings: 6, frameSession: 6, frameTxnResult: 2, frameNamespace: 5, frameEntry: 7, frameRevision: 5, frameEnd: 8,
+	frameHeader: 8, frameSettings: 6, frameSession: 6, frameTxnResult: 2, frameKept: 11, frameNamespace: 5, frameEntry: 7, frameRevision: 5, frameEnd: 9,
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -144,6 +149,7 @@ type Snapshot struct {
 	// pruned counts the changes that the journal's first revision has lost.
 	pruned   int
 	sessions []frozenSession
+	kept     *btree.Map[uint64, *keptResult]
 }
 
 // Snapshot publishes what was applied and freezes it. It takes the same time
@@ -153,7 +159,7 @@ func (s *State) Snapshot() *Snapshot {
 	return &Snapshot{
 		view: s.View(), ageMillis: s.history.ageMillis, pruned: s.history.pruned,
 		scrub:    s.scrub,
-		sessions: s.freezeSessions(),
+		sessions: s.freezeSessions(), kept: s.kept.byIndex.Copy(),
 	}
 }
 
@@ -199,8 +205,11 @@ func (s *Snapshot) write(out *frameWriter) error {
 	if err := s.writeSessions(out); err != nil {
 		return err
 	}
+	if err := s.writeKept(out); err != nil {
+		return err
+	}
 	end := endFields{
-		Sessions: uint64(len(s.sessions)), Namespaces: uint64(s.view.spaces.Len()), Keys: uint64(s.view.Keys), Bytes: s.view.LiveBytes,
+		Sessions: uint64(len(s.sessions)), Kept: uint64(s.kept.Len()), Namespaces: uint64(s.view.spaces.Len()), Keys: uint64(s.view.Keys), Bytes: s.view.LiveBytes,
 		Revisions: uint64(s.view.journal.Len()), HistoryBytes: s.view.HistoryBytes,
 	}
 	var err error

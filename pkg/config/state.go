@@ -51,6 +51,8 @@ type contents struct {
 	scrub   scrubCursor
 	// sessions holds what is remembered of members that propose.
 	sessions map[uint64]*session
+	// kept holds what writes with an idempotency key came to.
+	kept keptResults
 	// frozen holds what of spaces was published.
 	frozen btree.Map[string, *space]
 }
@@ -81,7 +83,7 @@ type turn struct {
 // NewState returns the empty state, from before the first index.
 func NewState() *State {
 	s := &State{
-		contents: contents{settings: initialSettings, sessions: map[uint64]*session{}},
+		contents: contents{settings: initialSettings, sessions: map[uint64]*session{}, kept: newKeptResults()},
 		touched:  map[string]struct{}{},
 		hasher:   sha256.New(),
 	}
@@ -109,6 +111,7 @@ func (s *State) Apply(index uint64, stamp Stamp, from Origin, command []byte) Re
 	s.turn = turn{stamp: stamp}
 	// A change that follows a long silence is not as old as the silence.
 	s.history.ageMillis += stamp.ElapsedMillis
+	s.kept.expire(s.history.ageMillis, s.settings.IdempotencyWindowMillis)
 	result := Result{Revision: s.revision}
 	if len(command) > 0 {
 		result = s.executeOnce(index, from, command)
@@ -150,7 +153,7 @@ func (s *State) publish() {
 	clear(s.touched)
 	view := &View{
 		Index: s.index, Revision: s.revision, Hash: s.hash, LiveBytes: s.bytes, Keys: s.keys,
-		HistoryBytes: s.history.bytes, Settings: s.settings, SettingsRevision: s.settingsRevision, oldest: s.history.oldest,
+		HistoryBytes: s.history.bytes, Settings: s.settings, SettingsRevision: s.settingsRevision, KeptResults: s.kept.byIndex.Len(), oldest: s.history.oldest,
 		spaces: s.frozen.Copy(), fault: s.fault,
 	}
 	if before := s.view.Load(); before != nil && !s.touchedHistory {
@@ -165,13 +168,14 @@ func (s *State) publish() {
 
 // chain adds an index to the hash.
 func (s *State) chain(from Origin, command []byte, result Result) {
-	var numbers [15 * 8]byte
-	for i, n := range [15]uint64{
+	var numbers [17 * 8]byte
+	for i, n := range [17]uint64{
 		s.index, result.verdict(), result.Revision, result.Current,
 		result.CreateRevision, result.Version, uint64(s.bytes),
 		from.Member, from.Boot, from.Sequence, from.Answered,
 		s.turn.stamp.TimeMillis, s.history.ageMillis,
 		s.history.oldest, uint64(s.history.bytes),
+		uint64(s.kept.byIndex.Len()), uint64(s.kept.bytes),
 	} {
 		binary.BigEndian.PutUint64(numbers[8*i:], n)
 	}

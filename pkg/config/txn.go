@@ -17,6 +17,8 @@ type Txn struct {
 	// one operation of Then, and of Else, so that their order makes no difference.
 	Then []Operation
 	Else []Operation
+	// Idempotency is as in Put.
+	Idempotency string
 }
 
 // Condition is what must hold of a key.
@@ -117,7 +119,11 @@ func (t *Txn) Encode() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return encodeCommand(kindTxn, &fields, variable+len(fields.If)*64)
+	command, err := encodeCommand(kindTxn, &fields, variable+len(fields.If)*64)
+	if err != nil {
+		return nil, err
+	}
+	return guard{t.Namespace, t.Idempotency}.around(command)
 }
 
 // freesSpace tells whether the transaction can add no bytes.

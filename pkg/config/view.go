@@ -32,6 +32,8 @@ type View struct {
 	// that last changed them, 0 before the first.
 	Settings         Settings
 	SettingsRevision uint64
+	// KeptResults is the number of results that are kept for idempotency keys.
+	KeptResults int
 
 	spaces  *btree.Map[string, *space]
 	journal *frozenJournal

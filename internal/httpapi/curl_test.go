@@ -34,6 +34,8 @@ func TestCurlOneLinersWork(t *testing.T) {
 	a := newAPI(t, nil)
 	a.put("db/url", "postgres://x")
 	a.put("app.json", "{}")
+	a.put("api/key", "it's \"$(id)\" `id` \\n\n")
+	a.put("api/quote", "'")
 	base := a.serve()
 	for _, c := range []struct{ line, want string }{
 		{`curl -fsS $U/v1/kv/pay/db/url`, "postgres://x"},
@@ -49,9 +51,12 @@ func TestCurlOneLinersWork(t *testing.T) {
 		{`curl -fsS "$U/v1/kv/pay/db/url?consistency=bounded&max-staleness=2s"`, "postgres://x"},
 		{`curl -fsS -H 'Content-Type: application/json' -d '{"items":[{"namespace":"pay","key":"none"}]}' "$U/v1/batch?consistency=local" | cut -d, -f2`, "\"results\":[{\"entry\":null}]}\n"},
 		{`curl -fsS -d '{"items":[{"namespace":"pay","key":"none"}]}' $U/v1/batch`, "failed: curl: (22) The requested URL returned error: 415\n"},
-		{`curl -fsS -H 'Accept: application/x-ndjson' "$U/v1/keys/pay?prefix=db/" | cut -d, -f2`, "\"key\":\"db/url\"\n\"revision\":4\n"},
+		{`curl -fsS -H 'Accept: application/x-ndjson' "$U/v1/keys/pay?prefix=db/" | cut -d, -f2`, "\"key\":\"db/url\"\n\"revision\":6\n"},
 		{`curl -fsS $U/openapi.json | head -n 2 | tail -n 1`, "  \"openapi\": \"3.1.0\",\n"},
 		{`curl -fsS -o /dev/null -w '%{http_code}' -H "If-None-Match: $(curl -fsSI $U/openapi.json | tr -d '\r' | sed -n 's/^Etag: //p')" $U/openapi.json`, "304"},
+		{`API_KEY=old; eval "$(curl -fsS "$U/v1/render/pay?prefix=api/&format=env")"; printf '%s|%s|%s|' "$API_KEY" "$KEY" "$QUOTE"`, "old|it's \"$(id)\" `id` \\n\n|'|"},
+		{`curl -fsS "$U/v1/render/pay?prefix=api&format=yaml"`, "key: \"it's \\\"$(id)\\\" `id` \\\\n\\n\"\nquote: \"'\"\n"},
+		{`curl -sS -o /dev/null -w '%{http_code}' "$U/v1/render/pay?prefix=api/key&format=env"`, "409"},
 		{`curl -fsS -X DELETE $U/v1/kv/pay/big && curl -sS -I -o /dev/null -w '%{http_code}' $U/v1/kv/pay/big`, "404"},
 		{`curl -fsS -H 'If-None-Match: "1"' "$U/v1/kv/pay/db/url?wait=10ms" -w '%{http_code}'`, "304"},
 	} {

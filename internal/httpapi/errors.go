@@ -35,6 +35,7 @@ var (
 	errNoEndpoint    = declare(kind{status: 404, code: "no_such_endpoint", title: "Nothing is served at this path"})
 	kindNotFound     = declare(kind{status: 404, code: "key_not_found", title: "No such key"})
 	errMethod        = declare(kind{status: 405, code: "method_not_allowed", title: "The path doesn't take this method"})
+	kindRender       = declare(kind{status: 409, code: "render_conflict", title: "The keys can't be one document of that form"})
 	kindPruned       = declare(kind{status: 410, code: "pruned", title: "History no longer reaches that revision"})
 	kindConflict     = declare(kind{status: 412, code: "revision_mismatch", title: "Key changed since your read"})
 	kindTooLarge     = declare(kind{status: 413, code: "too_large", title: "The value or body is too large"})
@@ -78,6 +79,7 @@ var kinds = []struct {
 	{config.ErrTooLarge, kindTooLarge},
 	{config.ErrNotFound, kindNotFound},
 	{config.ErrConflict, kindConflict},
+	{config.ErrRender, kindRender},
 	{config.ErrPruned, kindPruned},
 	{config.ErrFutureRevision, kindFuture},
 	{config.ErrQuota, kindQuota},

@@ -15,6 +15,7 @@ func wholesome() []request {
 		{method: "DELETE", target: "/v1/kv/pay/a"},
 		{method: "GET", target: "/v1/keys/pay"},
 		jsonPost("/v1/batch", `{"items":[{"namespace":"pay","key":"a"}]}`),
+		{method: "GET", target: "/v1/render/pay"},
 		{method: "GET", target: "/v1/cluster"},
 		{method: "GET", target: "/openapi.json"},
 	}

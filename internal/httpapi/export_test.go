@@ -8,6 +8,19 @@ func (h *Handler) Serving() int64 { return h.serving.Load() }
 // Occupy makes it look as if n more requests were being served.
 func (h *Handler) Occupy(n int64) { h.serving.Add(n) }
 
+// OccupyDocuments takes the turns of n who read values as documents.
+func (h *Handler) OccupyDocuments(n int64) bool { return h.documents.TryAcquire(n) }
+
+// LeaveDocuments gives n turns back.
+func (h *Handler) LeaveDocuments(n int64) { h.documents.Release(n) }
+
+// RenderedBytes is the weight of the rendered prefixes that are kept or in use.
+func (h *Handler) RenderedBytes() int64 {
+	h.renders.mu.Lock()
+	defer h.renders.mu.Unlock()
+	return h.renders.held
+}
+
 // Route is a row of the table of what is served.
 type Route struct {
 	Methods        []string

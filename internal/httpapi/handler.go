@@ -21,6 +21,10 @@ type Handler struct {
 	serving atomic.Int64
 	bodies  *semaphore.Weighted
 	replies *semaphore.Weighted
+	// documents are the turns of those who read values as documents, of which
+	// each may take a hundred megabytes; renders takes them too.
+	documents *semaphore.Weighted
+	renders   *renders
 	// browsers refuses what a page of another origin makes a browser send.
 	browsers http.CrossOriginProtection
 
@@ -36,7 +40,9 @@ func New(o Options) (*Handler, error) {
 		return nil, fmt.Errorf("http api options: %w", err)
 	}
 	o = o.withDefaults()
+	documents := semaphore.NewWeighted(int64(o.MaxDocuments))
 	return &Handler{
+		documents: documents, renders: newRenders(documents, o.MaxRenderedBytes),
 		Options: o, hosts: newHosts(o.Hosts), requests: newRequestIDs(),
 		bodies: semaphore.NewWeighted(o.MaxBodyBytes), replies: semaphore.NewWeighted(o.MaxReplyBytes), draining: make(chan struct{}),
 	}, nil

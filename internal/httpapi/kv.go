@@ -28,7 +28,7 @@ func (h *Handler) getKey(w http.ResponseWriter, r *http.Request, to target) erro
 		return err
 	}
 	if read.wait.longest > 0 {
-		return h.poll(w, r, read)
+		return h.poll(w, r, h.pollOf(read))
 	}
 	entry, standing, err := h.lookUp(r.Context(), read, read.fresh)
 	if err != nil {
@@ -65,6 +65,21 @@ func (h *Handler) lookUp(ctx context.Context, read *keyRead, fresh config.ReadOp
 	// The level that was asked for is the one that the answer has: see poll.
 	standing.Level = read.fresh.Level
 	return entry, standing, err
+}
+
+// pollOf returns the read as one that waits.
+func (h *Handler) pollOf(read *keyRead) *poll {
+	return &poll{
+		wait: read.wait, fresh: read.fresh, scope: config.WatchKey(read.namespace, read.key),
+		look: func(ctx context.Context, fresh config.ReadOptions) (bool, func(http.ResponseWriter) error, error) {
+			entry, standing, err := h.lookUp(ctx, read, fresh)
+			if err != nil {
+				return false, nil, err
+			}
+			_, changed := read.changed(entry)
+			return changed, func(w http.ResponseWriter) error { return read.reply(w, entry, standing) }, nil
+		},
+	}
 }
 
 // changed tells whether the client doesn't have this entry, or its absence,

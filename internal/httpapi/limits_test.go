@@ -162,6 +162,8 @@ func TestOptionsThatCannotBeUsedAreNamed(t *testing.T) {
 		"negative":        func(o *httpapi.Options) { o.WriteTimeout = -1 },
 		"MaxRequests":     func(o *httpapi.Options) { o.MaxRequests = -1 },
 		"MaxBodyBytes":    func(o *httpapi.Options) { o.MaxBodyBytes = 1 },
+		"MaxDocuments":    func(o *httpapi.Options) { o.MaxDocuments = -1 },
+		"MaxRendered":     func(o *httpapi.Options) { o.MaxRenderedBytes = 1 },
 		`"cfg:8400"`:      func(o *httpapi.Options) { o.Hosts = []string{"cfg:8400"} },
 		`"*"`:             func(o *httpapi.Options) { o.Hosts = []string{"*"} },
 		`"http://a"`:      func(o *httpapi.Options) { o.Hosts = []string{"http://a"} },

@@ -39,7 +39,18 @@ type Options struct {
 	// MaxReplyBytes is what the replies to batches being sent may take together;
 	// default 64 MiB, at least 16 MiB.
 	MaxReplyBytes int64
+	// MaxDocuments is how many requests at a time may read values as documents:
+	// one takes up to 130 MB of memory for up to a second. Default 2.
+	MaxDocuments int
+	// MaxRenderedBytes is what rendered prefixes that are kept or being sent may
+	// take together, with the values that they are of; default 64 MiB, and at
+	// least that.
+	MaxRenderedBytes int64
 }
+
+// minRenderedBytes is room for one document of the largest kind, with its values
+// and what its buffer has to spare.
+const minRenderedBytes = 64 << 20
 
 // Cluster tells what the cluster looks like from here.
 type Cluster interface {
@@ -63,6 +74,10 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("MaxBodyBytes is %d, less than one value of %d", o.MaxBodyBytes, config.MaxValueBytes)
 	case o.MaxReplyBytes != 0 && o.MaxReplyBytes < maxReplyBytes:
 		return fmt.Errorf("MaxReplyBytes is %d, less than one reply of %d", o.MaxReplyBytes, maxReplyBytes)
+	case o.MaxDocuments < 0:
+		return fmt.Errorf("MaxDocuments is %d and can't be negative", o.MaxDocuments)
+	case o.MaxRenderedBytes != 0 && o.MaxRenderedBytes < minRenderedBytes:
+		return fmt.Errorf("MaxRenderedBytes is %d, less than the %d of one document", o.MaxRenderedBytes, minRenderedBytes)
 	}
 	for _, host := range o.Hosts {
 		if err := checkHostPattern(host); err != nil {
@@ -105,6 +120,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxReplyBytes == 0 {
 		o.MaxReplyBytes = 64 << 20
+	}
+	if o.MaxDocuments == 0 {
+		o.MaxDocuments = 2
+	}
+	if o.MaxRenderedBytes == 0 {
+		o.MaxRenderedBytes = minRenderedBytes
 	}
 	return o
 }

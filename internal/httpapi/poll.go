@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -84,6 +85,17 @@ func jittered(d time.Duration) time.Duration {
 	return d - rand.N(d/10+1)
 }
 
+// poll is a read that waits until its answer is another.
+type poll struct {
+	wait  wait
+	fresh config.ReadOptions
+	// scope is where a change comes from.
+	scope config.Scope
+	// look reads as freshly as it is told to. It tells whether the client doesn't
+	// have the answer yet, and how to give it.
+	look func(context.Context, config.ReadOptions) (changed bool, reply func(http.ResponseWriter) error, err error)
+}
+
 // poll answers a read as soon as the client doesn't have the answer yet, or
 // with 304 when the wait is over.
 //
@@ -94,30 +106,30 @@ func jittered(d time.Duration) time.Duration {
 // read promises more, the age of its answer, and is held to it. The 304 at the
 // end is read afresh, so that a member that was cut off meanwhile doesn't say
 // "unchanged" for a cluster that it can't see.
-func (h *Handler) poll(w http.ResponseWriter, r *http.Request, read *keyRead) error {
-	longest := jittered(read.wait.longest)
+func (h *Handler) poll(w http.ResponseWriter, r *http.Request, p *poll) error {
+	longest := jittered(p.wait.longest)
 	// A writer without deadlines, as in a test, doesn't cut the wait short.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(longest + h.ReadTimeout + replyGrace))
 	over := time.NewTimer(longest)
 	defer over.Stop()
 	draining := h.draining
 	again := config.ReadOptions{Level: config.Local}
-	if read.fresh.Level == config.Bounded {
-		again = read.fresh
+	if p.fresh.Level == config.Bounded {
+		again = p.fresh
 	}
-	for fresh := read.fresh; ; {
-		watch, err := h.Store.Watch(config.WatchKey(read.namespace, read.key))
+	for fresh := p.fresh; ; {
+		watch, err := h.Store.Watch(p.scope)
 		if err != nil {
 			return err
 		}
-		entry, standing, err := h.lookUp(r.Context(), read, fresh)
+		changed, reply, err := p.look(r.Context(), fresh)
 		if err != nil {
 			watch.Close()
 			return err
 		}
-		if _, changed := read.changed(entry); changed {
+		if changed {
 			watch.Close()
-			return read.reply(w, entry, standing)
+			return reply(w)
 		}
 
 		h.leave()
@@ -136,16 +148,16 @@ func (h *Handler) poll(w http.ResponseWriter, r *http.Request, read *keyRead) er
 		h.serving.Add(1)
 		watch.Close()
 		if last {
-			return h.endPoll(w, r, read)
+			return p.end(w, r)
 		}
 	}
 }
 
-// endPoll answers a request whose wait is over.
-func (h *Handler) endPoll(w http.ResponseWriter, r *http.Request, read *keyRead) error {
-	entry, standing, err := h.lookUp(r.Context(), read, read.fresh)
+// end answers a request whose wait is over.
+func (p *poll) end(w http.ResponseWriter, r *http.Request) error {
+	_, reply, err := p.look(r.Context(), p.fresh)
 	if err != nil {
 		return err
 	}
-	return read.reply(w, entry, standing)
+	return reply(w)
 }

@@ -46,6 +46,10 @@ func successes() []documented {
 		{name: "stream", request: at("GET", "/v1/keys/pay?values=1", "Accept: application/x-ndjson"), status: 200},
 		{name: "batch", request: jsonPost("/v1/batch", `{"items":[{"namespace":"pay","key":"a"},{"namespace":"pay","key":"b"},{"namespace":"pay","prefix":""},{"namespace":"no","prefix":"x/"}]}`), status: 200},
 		{name: "batch of the past", request: oneKey("?revision=1&consistency=local"), status: 200},
+		{name: "render", request: at("GET", "/v1/render/pay"), status: 200},
+		{name: "render as YAML", request: at("GET", "/v1/render/pay?format=yaml&consistency=local"), status: 200},
+		{name: "render for a shell", request: at("GET", "/v1/render/pay?format=env&revision=1"), status: 200},
+		{name: "unchanged render", request: at("GET", "/v1/render/pay", "If-None-Match: *"), status: 304},
 		{name: "document", request: at("GET", "/openapi.json"), status: 200},
 		{name: "unchanged document", request: at("GET", "/openapi.json", "If-None-Match: *"), status: 304},
 		{name: "cluster", request: at("GET", "/v1/cluster"), status: 200},
@@ -111,6 +115,8 @@ func refusals() []documented {
 	add(405, "method_not_allowed", at("POST", "/v1/kv/pay/a"), at("PATCH", "/v1/kv/pay/a"), at("OPTIONS", "/v1/kv/pay/a"), request{method: "POST", target: "/v1/kv/pay/a", body: "x"}, at("PUT", "/v1/keys/pay"), at("DELETE", "/v1/cluster"))
 	add(504, "revision_not_reached", oneKey("?revision=2"))
 	list[len(list)-1].retry = true
+	add(504, "revision_not_reached", at("GET", "/v1/render/pay?revision=2"))
+	list[len(list)-1].retry = true
 	add(400, "invalid_revision", oneKey("?revision=10000000000000000"))
 	add(412, "revision_mismatch", at("PUT", "/v1/kv/pay/a", `If-Match: "9"`), at("PUT", "/v1/kv/pay/a", "If-None-Match: *"),
 		at("DELETE", "/v1/kv/pay/a", `If-Match: "9"`), at("DELETE", "/v1/kv/pay/none", "If-Match: *"),
@@ -122,6 +128,12 @@ func refusals() []documented {
 	add(415, "unsupported_media_type", request{method: "POST", target: "/v1/batch", header: []string{"Content-Type: text/plain"}, body: `{"items":[]}`},
 		request{method: "POST", target: "/v1/batch", body: `{"items":[]}`})
 	add(415, "unsupported_encoding", jsonPost("/v1/batch", "x", "Content-Encoding: gzip"), at("PUT", "/v1/kv/pay/a", "Content-Encoding: gzip"))
+	add(400, "invalid_namespace", at("GET", "/v1/render/"), at("GET", "/v1/render/pay/a"))
+	add(400, "invalid_prefix", at("GET", "/v1/render/pay?prefix=/a"))
+	add(400, "invalid_revision", at("GET", "/v1/render/pay?revision=10000000000000000"))
+	add(400, "unsupported", at("GET", "/v1/render/pay?format=toml"), at("GET", "/v1/render/pay?format="), at("GET", "/v1/render/pay", `If-Match: "1"`))
+	add(400, "malformed", at("GET", "/v1/render/pay?wait=1s"), at("GET", "/v1/render/pay?revision=0"), at("GET", "/v1/render/pay?wait=1s&revision=1", "If-None-Match: *"))
+	add(409, "render_conflict", at("GET", "/v1/render/pay?prefix=a"))
 	add(421, "unknown_host", at("GET", "/v1/kv/pay/a", "Host: evil.example"), at("PUT", "/v1/kv/pay/a", "Host: cfg.prod.svcx"))
 	return list
 }
@@ -168,6 +180,18 @@ func failures() []documented {
 		failure("put beyond the quota", func(f *fakeReplicator) { f.overQuota = true }, put, 507, "quota_exceeded", "rejected", false),
 		{
 			name: "batch of what is forgotten", request: oneKey("?revision=1"), status: 410, code: "pruned", outcome: "rejected", prepare: forget,
+		},
+		{
+			name: "render of what is forgotten", request: request{method: "GET", target: "/v1/render/pay?revision=1"},
+			status: 410, code: "pruned", outcome: "rejected", prepare: forget,
+		},
+		{
+			name: "render of too much", request: request{method: "GET", target: "/v1/render/pay"}, status: 413, code: "reply_too_large", outcome: "rejected",
+			prepare: func(a *api) {
+				for i := range 9 {
+					a.put(fmt.Sprint("big/", i), strings.Repeat("v", config.MaxValueBytes))
+				}
+			},
 		},
 		{
 			name: "page of what is forgotten", request: request{method: "GET"}, aim: secondPage,

@@ -8,6 +8,11 @@ import (
 	"github.com/conclave-dev/conclave/pkg/client"
 )
 
+// revisionFlag adds the flag for an answer about the past.
+func revisionFlag(cmd *cobra.Command, o *client.ReadOptions) {
+	cmd.Flags().Uint64Var(&o.Revision, "revision", 0, "as of this revision instead of the newest")
+}
+
 // readFlags adds the flags that say how fresh an answer has to be.
 func readFlags(cmd *cobra.Command, o *client.ReadOptions) {
 	flags := cmd.Flags()

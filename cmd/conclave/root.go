@@ -80,7 +80,7 @@ func (s *session) command() *cobra.Command {
 	complete(root, "output", completeOutput)
 	complete(root, "endpoint", cobra.NoFileCompletions)
 	root.AddCommand(s.getCommand(), s.putCommand(), s.editCommand(), s.deleteCommand(), s.listCommand(),
-		s.exportCommand(), s.importCommand(), s.statusCommand(), s.membersCommand(), s.versionCommand())
+		s.renderCommand(), s.exportCommand(), s.importCommand(), s.statusCommand(), s.membersCommand(), s.versionCommand())
 	return root
 }
 

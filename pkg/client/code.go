@@ -19,6 +19,7 @@ const (
 	CodeMethod          Code = "method_not_allowed"
 	CodePruned          Code = "pruned"
 	CodeChanged         Code = "revision_mismatch"
+	CodeRenderConflict  Code = "render_conflict"
 	CodeTooLarge        Code = "too_large"
 	CodeReplyTooLarge   Code = "reply_too_large"
 	CodeEncoding        Code = "unsupported_encoding"

@@ -174,10 +174,10 @@ var codes = []client.Code{
 	client.CodePruned, client.CodeChanged, client.CodeTooLarge, client.CodeReplyTooLarge, client.CodeEncoding, client.CodeMediaType,
 	client.CodeUnknownHost, client.CodeTooManyWatchers, client.CodeInternal, client.CodeNoLeader, client.CodeOverloaded,
 	client.CodeStopping, client.CodeParked, client.CodeNotReady, client.CodeTooStale, client.CodeOutcomeUnknown, client.CodeNotReached,
-	client.CodeNotCaughtUp, client.CodeDiskFull, client.CodeQuota,
+	client.CodeNotCaughtUp, client.CodeDiskFull, client.CodeQuota, client.CodeRenderConflict,
 }
 
-func TestTheCodesAreThoseThatARealServerDescribes(t *testing.T) {
+func TestARealServerDescribesEveryCode(t *testing.T) {
 	response, err := http.Get(realURL(t) + "/openapi.json")
 	if err != nil {
 		t.Fatal(err)
@@ -197,12 +197,42 @@ func TestTheCodesAreThoseThatARealServerDescribes(t *testing.T) {
 		if !described[code] {
 			t.Errorf("no node gives the code %s", code)
 		}
-		delete(described, code)
 	}
-	for code := range described {
-		if !errors.Is(&client.Error{Code: code}, client.CodeInvalid) {
-			t.Errorf("the code %s has no name here", code)
+}
+
+func TestARealServerRendersAPrefixAsOneDocument(t *testing.T) {
+	ctx := t.Context()
+	c := realServer(t)
+	for key, value := range map[string]string{"api/db/url": "postgres://x", "api/name": "it's"} {
+		if _, err := c.Put(ctx, "pay", key, []byte(value), client.PutOptions{Type: "text/plain"}); err != nil {
+			t.Fatal(err)
 		}
+	}
+	var standing client.Standing
+	for format, want := range map[client.Format]client.Document{
+		"":                {Type: "application/json", Bytes: []byte(`{"db":{"url":"postgres://x"},"name":"it's"}` + "\n")},
+		client.FormatYAML: {Type: "application/yaml", Bytes: []byte("db:\n  url: \"postgres://x\"\nname: \"it's\"\n")},
+		client.FormatEnv:  {Type: "text/plain", Bytes: []byte("DB_URL='postgres://x'\nNAME='it'\\''s'\n")},
+	} {
+		got, err := c.Render(ctx, "pay", client.RenderOptions{Prefix: "api/", Format: format, ReadOptions: client.ReadOptions{Standing: &standing}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got.Bytes) != string(want.Bytes) || got.Type != want.Type || got.ETag == "" || standing.Revision != 2 {
+			t.Errorf("%s: %s (%s) with tag %s at revision %d, want %s (%s)", format, got.Bytes, got.Type, got.ETag, standing.Revision, want.Bytes, want.Type)
+		}
+	}
+	if got, err := c.Render(ctx, "pay", client.RenderOptions{ReadOptions: client.ReadOptions{Revision: 1}}); err != nil || strings.Count(string(got.Bytes), ":") > 4 {
+		t.Errorf("as of revision 1: %+v, %v", got, err)
+	}
+	if _, err := c.Put(ctx, "pay", "api", nil, client.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Render(ctx, "pay", client.RenderOptions{}); !errors.Is(err, client.CodeRenderConflict) {
+		t.Errorf("a key that is also a folder: %v", err)
+	}
+	if _, err := c.Render(ctx, "", client.RenderOptions{}); err == nil {
+		t.Error("an empty namespace was accepted")
 	}
 }
 

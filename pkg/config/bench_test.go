@@ -13,10 +13,14 @@ import (
 // benchKeys is how many keys the state holds in benchmarks.
 const benchKeys = 100_000
 
-// large returns a state with many keys of 256 bytes.
+// large returns a state with many keys of 256 bytes and all their history.
 func large(b *testing.B) *log {
 	b.Helper()
-	l := newLog(b)
+	return fill(b, newLog(b))
+}
+
+func fill(b *testing.B, l *log) *log {
+	b.Helper()
 	value := strings.Repeat("v", 256)
 	for i := range benchKeys {
 		l.index++
@@ -30,8 +34,16 @@ func benchKey(i int) string { return fmt.Sprintf("service-%03d/key-%05d", i%1000
 
 // BenchmarkApply measures a put of 256 bytes, published one by one and in
 // batches as a busy log brings them.
-func BenchmarkApply(b *testing.B) {
-	l := large(b)
+func BenchmarkApply(b *testing.B) { benchmarkApply(b, large(b)) }
+
+// BenchmarkApplyAndPrune does the same where history is full, so that each put
+// also prunes a revision: what a store costs in the long run.
+func BenchmarkApplyAndPrune(b *testing.B) {
+	benchmarkApply(b, fill(b, &log{t: b, state: config.NewStateWithLimits(256<<20, 1<<40, 10_000, 16<<20)}))
+}
+
+func benchmarkApply(b *testing.B, l *log) {
+	b.Helper()
 	var commands [][]byte
 	for i := range benchKeys {
 		commands = append(commands, encode(b, put(benchKey(i*7919%benchKeys), strings.Repeat("w", 256))))

@@ -45,7 +45,7 @@ func (v *View) Diff(namespace string, o DiffOptions) (DiffPage, error) {
 	if o.Limit == 0 {
 		o.Limit = DefaultListLimit
 	}
-	keys := changedKeys(v.journal, namespace, o.Prefix, min(o.From, o.To), max(o.From, o.To))
+	keys := changedKeys(&v.journal, namespace, o.Prefix, min(o.From, o.To), max(o.From, o.To))
 	if at, found := slices.BinarySearch(keys, o.After); found {
 		keys = keys[at+1:]
 	} else {

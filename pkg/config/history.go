@@ -1,7 +1,5 @@
 package config
 
-import "github.com/tidwall/btree"
-
 // Change is what a revision did to one key.
 type Change struct {
 	Namespace string
@@ -65,7 +63,7 @@ func (r *Revision) chargeBytes() int64 { return revisionOverheadBytes + int64(le
 type history struct {
 	// journal holds the revisions after oldest, and of those up to it what
 	// prune hasn't got to yet.
-	journal btree.Map[uint64, *Revision]
+	journal journal
 	oldest  uint64
 	// pruned counts the changes of the journal's first revision that are dropped.
 	pruned int
@@ -75,14 +73,10 @@ type history struct {
 	ageMillis uint64
 }
 
-// frozenJournal is the journal as a view holds it.
-type frozenJournal = btree.Map[uint64, *Revision]
-
 // record adds a revision to the journal.
 func (s *State) record(r *Revision) {
-	s.history.journal.Set(r.Number, r)
+	s.history.journal.push(r)
 	s.charge(r.chargeBytes() + changeOverheadBytes*int64(len(r.Changes)))
-	s.touchedHistory = true
 }
 
 // charge adds to the bytes of history.

@@ -50,9 +50,7 @@ func (v *View) Revisions(after uint64) (iter.Seq[*Revision], error) {
 	if err := v.CheckRevision(after); err != nil {
 		return nil, err
 	}
-	return func(yield func(*Revision) bool) {
-		v.journal.Ascend(after+1, func(_ uint64, r *Revision) bool { return yield(r) })
-	}, nil
+	return v.journal.from(after + 1), nil
 }
 
 // RevisionAt returns a revision by its number, or nil when none has it or it is
@@ -61,8 +59,7 @@ func (v *View) RevisionAt(number uint64) *Revision {
 	if number <= v.oldest {
 		return nil
 	}
-	r, _ := v.journal.Get(number)
-	return r
+	return v.journal.get(number)
 }
 
 // History walks over what a key was up to a revision, newest first, deletions

@@ -43,7 +43,7 @@ func (s *State) recover(f *recoverFields) Result {
 	}
 	s.revision = next
 	// What other members did under the numbers in between, nobody knows.
-	s.history.oldest, s.touchedHistory = next, true
+	s.history.oldest = next
 	s.changes.setMany() // Nobody's last revision is the newest any more.
 	return Result{Outcome: OutcomeApplied, Revision: s.revision}
 }

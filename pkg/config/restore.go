@@ -26,7 +26,6 @@ func (s *State) Restore(r io.Reader) error {
 		return true
 	})
 	s.changes.setMany()
-	s.touchedHistory = true
 	s.publish()
 	return nil
 }
@@ -58,7 +57,7 @@ func (r *frameReader) contents() (*contents, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch journal := c.history.journal.Len(); {
+		switch journal := c.history.journal.length; {
 		case kind == frameSession && previous == "" && journal == 0 && c.kept.byIndex.Len() == 0:
 			if member, err = r.session(c, member, fields); err != nil {
 				return nil, err

@@ -129,7 +129,10 @@ func (r *frameReader) revision(c *contents, fields []byte) error {
 		return err
 	}
 	h := &c.history
-	last, _, _ := h.journal.Max()
+	last := uint64(0)
+	if newest := h.journal.last(); newest != nil {
+		last = newest.Number
+	}
 	if f.Number <= last || f.Number > c.revision || f.AgeMillis > h.ageMillis || len(f.Reason) > MaxReasonBytes {
 		return fmt.Errorf("%w: revision %d of age %d follows revision %d in a store of revision %d and age %d",
 			ErrBadSnapshot, f.Number, f.AgeMillis, last, c.revision, h.ageMillis)
@@ -141,7 +144,7 @@ func (r *frameReader) revision(c *contents, fields []byte) error {
 	revision := newRevision(f.Number, len(changes))
 	revision.TimeMillis, revision.ageMillis, revision.Reason = f.TimeMillis, f.AgeMillis, f.Reason
 	copy(revision.Changes, changes)
-	h.journal.Load(f.Number, revision)
+	h.journal.push(revision)
 	h.bytes += revision.chargeBytes() + changeOverheadBytes*int64(len(changes))
 	return nil
 }
@@ -184,7 +187,7 @@ func (r *frameReader) end(c *contents, checksum uint32, fields []byte) error {
 	}
 	read := endFields{
 		Sessions: uint64(len(c.sessions)), Kept: uint64(c.kept.byIndex.Len()), Namespaces: uint64(c.spaces.Len()), Keys: uint64(c.keys), Bytes: c.bytes,
-		Revisions: uint64(c.history.journal.Len()), HistoryBytes: c.history.bytes, Checksum: checksum,
+		Revisions: uint64(c.history.journal.length), HistoryBytes: c.history.bytes, Checksum: checksum,
 	}
 	c.spaces.Scan(func(_ string, sp *space) bool {
 		read.Older += uint64(sp.olderLen())
@@ -223,25 +226,20 @@ func (c *contents) checkJournal() error {
 		}
 		return true
 	})
-	var twice *Revision
 	seen := map[*Entry]struct{}{}
-	c.history.journal.Scan(func(number uint64, r *Revision) bool {
+	for r := range c.history.journal.from(0) {
 		if len(r.Changes) > 1 {
 			clear(seen)
 			for _, change := range r.Changes {
 				seen[change.Entry] = struct{}{}
 			}
 			if len(seen) != len(r.Changes) {
-				twice = r
+				return fmt.Errorf("%w: revision %d changes a key twice", ErrBadSnapshot, r.Number)
 			}
 		}
-		if number > c.history.oldest {
+		if r.Number > c.history.oldest {
 			after -= len(r.Changes)
 		}
-		return twice == nil
-	})
-	if twice != nil {
-		return fmt.Errorf("%w: revision %d changes a key twice", ErrBadSnapshot, twice.Number)
 	}
 	if after != 0 {
 		return fmt.Errorf("%w: %d more entries than changes from after revision %d", ErrBadSnapshot, after, c.history.oldest)

@@ -10,23 +10,22 @@ const pruneSteps = 256
 func (s *State) prune() {
 	h := &s.history
 	for steps, target := 0, h.bytes-s.turn.added; steps < pruneSteps || h.bytes > target; steps++ {
-		number, first, ok := h.journal.Min()
-		if !ok {
+		first := h.journal.first()
+		if first == nil {
 			return
 		}
-		if number > h.oldest {
+		if first.Number > h.oldest {
 			if !s.overdue(first) {
 				return
 			}
-			h.oldest = number
+			h.oldest = first.Number
 		}
-		s.touchedHistory = true
 		if h.pruned < len(first.Changes) {
-			s.drop(number, first.Changes[h.pruned])
+			s.drop(first.Number, first.Changes[h.pruned])
 			h.pruned++
 		}
 		if h.pruned == len(first.Changes) {
-			h.journal.Delete(number)
+			h.journal.pop()
 			h.bytes -= first.chargeBytes()
 			h.pruned = 0
 		}
@@ -37,7 +36,7 @@ func (s *State) prune() {
 func (s *State) overdue(first *Revision) bool {
 	h := &s.history
 	return h.bytes > s.settings.HistoryBytes ||
-		uint64(h.journal.Len()) > s.settings.HistoryRevisions && h.ageMillis-first.ageMillis > s.settings.HistoryAgeMillis
+		uint64(h.journal.length) > s.settings.HistoryRevisions && h.ageMillis-first.ageMillis > s.settings.HistoryAgeMillis
 }
 
 // drop forgets what a key was before a change, and the change itself where that

@@ -101,19 +101,18 @@ func (s *State) rollback(f *rollbackFields) Result {
 
 // changedKeys returns, in byte order, the keys of a namespace under a prefix that
 // any revision after one and up to another changed.
-func changedKeys(journal *frozenJournal, namespace, prefix string, after, upTo uint64) []string {
+func changedKeys(j *journal, namespace, prefix string, after, upTo uint64) []string {
 	seen := map[string]struct{}{}
-	journal.Ascend(after+1, func(number uint64, r *Revision) bool {
-		if number > upTo {
-			return false
+	for r := range j.from(after + 1) {
+		if r.Number > upTo {
+			break
 		}
 		for _, c := range r.Changes {
 			if c.Namespace == namespace && strings.HasPrefix(c.Entry.Key, prefix) {
 				seen[c.Entry.Key] = struct{}{}
 			}
 		}
-		return true
-	})
+	}
 	keys := make([]string, 0, len(seen))
 	for key := range seen {
 		keys = append(keys, key)

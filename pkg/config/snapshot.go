@@ -210,7 +210,7 @@ func (s *Snapshot) write(out *frameWriter) error {
 	}
 	end := endFields{
 		Sessions: uint64(len(s.sessions)), Kept: uint64(s.kept.Len()), Namespaces: uint64(s.view.spaces.Len()), Keys: uint64(s.view.Keys), Bytes: s.view.LiveBytes,
-		Revisions: uint64(s.view.journal.Len()), HistoryBytes: s.view.HistoryBytes,
+		Revisions: uint64(s.view.journal.length), HistoryBytes: s.view.HistoryBytes,
 	}
 	var err error
 	s.view.spaces.Scan(func(_ string, sp *space) bool {
@@ -249,16 +249,17 @@ func (s *Snapshot) writeSessions(out *frameWriter) error {
 
 // writeJournal writes the revisions, the first one without what it has lost: its
 // changes are there to be looked up among the entries.
-func (s *Snapshot) writeJournal(out *frameWriter) (err error) {
+func (s *Snapshot) writeJournal(out *frameWriter) error {
 	lost := s.pruned
-	s.view.journal.Scan(func(number uint64, r *Revision) bool {
-		err = out.frame(frameRevision, &revisionFields{
-			Number: number, TimeMillis: r.TimeMillis, AgeMillis: r.ageMillis, Reason: r.Reason, Changes: encodeChanges(r.Changes[lost:]),
-		})
+	for r := range s.view.journal.from(0) {
+		if err := out.frame(frameRevision, &revisionFields{
+			Number: r.Number, TimeMillis: r.TimeMillis, AgeMillis: r.ageMillis, Reason: r.Reason, Changes: encodeChanges(r.Changes[lost:]),
+		}); err != nil {
+			return err
+		}
 		lost = 0
-		return err == nil
-	})
-	return err
+	}
+	return nil
 }
 
 // encodeChanges writes, for each change, the namespace and the key with their

@@ -20,12 +20,10 @@ type State struct {
 	// changes the keys.
 	touched map[string]struct{}
 	changes changeList
-	// touchedHistory tells that the journal or its beginning changed since then.
-	touchedHistory bool
-	turn           turn
+	turn    turn
 
 	hasher hash.Hash
-	// scratch is used by hashEntry alone, again and again.
+	// scratch is used by chain and hashEntry alone, again and again.
 	scratch []byte
 	fault   error
 	view    atomic.Pointer[View]
@@ -154,13 +152,7 @@ func (s *State) publish() {
 	view := &View{
 		Index: s.index, Revision: s.revision, Hash: s.hash, LiveBytes: s.bytes, Keys: s.keys,
 		HistoryBytes: s.history.bytes, Settings: s.settings, SettingsRevision: s.settingsRevision, KeptResults: s.kept.byIndex.Len(), oldest: s.history.oldest,
-		spaces: s.frozen.Copy(), fault: s.fault,
-	}
-	if before := s.view.Load(); before != nil && !s.touchedHistory {
-		view.journal = before.journal
-	} else {
-		view.journal = s.history.journal.Copy()
-		s.touchedHistory = false
+		spaces: s.frozen.Copy(), journal: s.history.journal.freeze(), fault: s.fault,
 	}
 	s.view.Store(view)
 	s.hub.announce(&s.changes)
@@ -168,8 +160,8 @@ func (s *State) publish() {
 
 // chain adds an index to the hash.
 func (s *State) chain(from Origin, command []byte, result Result) {
-	var numbers [17 * 8]byte
-	for i, n := range [17]uint64{
+	numbers := s.scratch[:0]
+	for _, n := range [17]uint64{
 		s.index, result.verdict(), result.Revision, result.Current,
 		result.CreateRevision, result.Version, uint64(s.bytes),
 		from.Member, from.Boot, from.Sequence, from.Answered,
@@ -177,11 +169,12 @@ func (s *State) chain(from Origin, command []byte, result Result) {
 		s.history.oldest, uint64(s.history.bytes),
 		uint64(s.kept.byIndex.Len()), uint64(s.kept.bytes),
 	} {
-		binary.BigEndian.PutUint64(numbers[8*i:], n)
+		numbers = binary.BigEndian.AppendUint64(numbers, n)
 	}
+	s.scratch = numbers
 	s.hasher.Reset()
 	s.hasher.Write(s.hash[:])
-	s.hasher.Write(numbers[:])
+	s.hasher.Write(numbers)
 	if result.Txn != nil {
 		s.hasher.Write(result.Txn.encode(nil))
 	}

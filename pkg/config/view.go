@@ -36,7 +36,7 @@ type View struct {
 	KeptResults int
 
 	spaces  *btree.Map[string, *space]
-	journal *frozenJournal
+	journal journal
 	oldest  uint64
 	// fault is why the state stands still, nil while it doesn't.
 	fault error

@@ -23,7 +23,9 @@
 //   - What a key was, and what each revision changed, can be read back to
 //     View.Oldest. History is kept within limits of its own; pruning it comes in
 //     small steps and refuses no write.
-//   - Waiting readers cost Apply nothing that grows with their number.
+//   - Waiting readers cost Apply nothing that grows with their number. A Follower
+//     sees every revision in its scope, in order, once and whole; it holds a cursor
+//     and no queue, so a slow one holds up nobody.
 //   - A write whose outcome isn't known says so (ErrOutcomeUnknown) and is never
 //     sent again from here.
 //

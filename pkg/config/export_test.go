@@ -46,3 +46,6 @@ func DemandLevel(t interface{ Cleanup(func()) }, level uint64) {
 
 // MaxConfiguredNamespaces is how many namespaces may have settings.
 const MaxConfiguredNamespaces = maxConfiguredSpaces
+
+// FollowSteps is how many changes a follower looks at in one go.
+const FollowSteps = followSteps

@@ -14,9 +14,13 @@ type hub struct {
 	watches atomic.Int64
 	// wake holds a token while there is something to deliver.
 	wake chan struct{}
+	// delivered is the revision up to which every watch that was open was told.
+	delivered atomic.Uint64
 
 	pendingMu sync.Mutex
 	pending   changeList
+	// pendingUpTo is the revision of the last of them.
+	pendingUpTo uint64
 
 	topicsMu sync.Mutex
 	keys     map[change]*topic
@@ -77,6 +81,16 @@ type topic struct {
 	refs int
 }
 
+// fired tells whether the topic's first change has come.
+func (t *topic) fired() bool {
+	select {
+	case <-t.changed:
+		return true
+	default:
+		return false
+	}
+}
+
 func newTopic() *topic { return &topic{changed: make(chan struct{})} }
 
 // prefixTopics are the watched prefixes of one namespace.
@@ -93,10 +107,10 @@ func (h *hub) init() {
 	h.prefixes = map[string]*prefixTopics{}
 }
 
-// announce takes the changes of one publication. It is called after the view
+// announce takes the changes of one publication, which ends at a revision. It is called after the view
 // was published; a watch is counted before it reads the view. So either the
 // watch sees the new view or announce sees the watch.
-func (h *hub) announce(changes *changeList) {
+func (h *hub) announce(changes *changeList, upTo uint64) {
 	if changes.empty() {
 		return
 	}
@@ -106,6 +120,7 @@ func (h *hub) announce(changes *changeList) {
 	}
 	h.pendingMu.Lock()
 	changes.moveTo(&h.pending)
+	h.pendingUpTo = upTo
 	h.pendingMu.Unlock()
 	select {
 	case h.wake <- struct{}{}:
@@ -124,10 +139,12 @@ func (h *hub) run(ctx context.Context) {
 		}
 		h.pendingMu.Lock()
 		batch, h.pending = h.pending, batch
+		upTo := h.pendingUpTo
 		h.pendingMu.Unlock()
 		for _, t := range h.detach(&batch) {
 			close(t.changed)
 		}
+		h.delivered.Store(upTo)
 		batch.reset()
 	}
 }
@@ -204,9 +221,22 @@ func (h *hub) dropIfEmpty(namespace string, p *prefixTopics) {
 func (h *hub) subscribe(scope Scope) *topic {
 	h.topicsMu.Lock()
 	defer h.topicsMu.Unlock()
+	return h.subscribeLocked(scope)
+}
+
+func (h *hub) subscribeLocked(scope Scope) *topic {
 	t := h.lookUp(scope)
 	t.refs++
 	return t
+}
+
+// renew is release and subscribe in one, for a topic that has fired and so is in
+// no table any more.
+func (h *hub) renew(scope Scope, fired *topic) *topic {
+	h.topicsMu.Lock()
+	defer h.topicsMu.Unlock()
+	fired.refs--
+	return h.subscribeLocked(scope)
 }
 
 func (h *hub) lookUp(scope Scope) *topic {

@@ -155,7 +155,7 @@ func (s *State) publish() {
 		spaces: s.frozen.Copy(), journal: s.history.journal.freeze(), fault: s.fault,
 	}
 	s.view.Store(view)
-	s.hub.announce(&s.changes)
+	s.hub.announce(&s.changes, s.revision)
 }
 
 // chain adds an index to the hash.

@@ -195,10 +195,18 @@ func (s *Store) LeaderKnown() bool {
 // Watch opens a watch. It returns ErrTooManyWatches when there are as many as
 // allowed.
 func (s *Store) Watch(scope Scope) (*Watch, error) {
+	if err := s.takeWatch(); err != nil {
+		return nil, err
+	}
+	return &Watch{store: s, scope: scope, topic: s.state.hub.subscribe(scope)}, nil
+}
+
+// takeWatch takes a place among the watches.
+func (s *Store) takeWatch() error {
 	hub := &s.state.hub
 	if n := hub.watches.Add(1); n > s.maxWatches {
 		hub.watches.Add(-1)
-		return nil, fmt.Errorf("%w: %d are open", ErrTooManyWatches, s.maxWatches)
+		return fmt.Errorf("%w: %d are open", ErrTooManyWatches, s.maxWatches)
 	}
-	return &Watch{store: s, scope: scope, topic: hub.subscribe(scope)}, nil
+	return nil
 }

@@ -46,3 +46,7 @@ func (w *Watch) Close() {
 	w.store.state.hub.watches.Add(-1)
 	w.topic = nil
 }
+
+// Watching returns how many watches are open, followers and waiting reads
+// included.
+func (s *Store) Watching() int64 { return s.state.hub.watches.Load() }

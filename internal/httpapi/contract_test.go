@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -96,26 +97,57 @@ func (c *contract) check(t testing.TB, q request, got reply) {
 	c.seen[answer(q.method, path, strconv.Itoa(got.status), code)] = true
 	c.mu.Unlock()
 	c.checkReply(t, input, got)
-	if got.header.Get("Content-Type") == "application/x-ndjson" && q.method != http.MethodHead {
-		c.checkLines(t, got.body)
+	if q.method == http.MethodHead {
+		return
+	}
+	switch got.header.Get("Content-Type") {
+	case "application/x-ndjson":
+		c.checkLines(t, path, got.body)
+	case "text/event-stream":
+		c.checkEvents(t, got.body)
 	}
 }
 
 // checkLines validates a stream, which the library can't.
-func (c *contract) checkLines(t testing.TB, body string) {
+func (c *contract) checkLines(t testing.TB, path, body string) {
 	t.Helper()
 	all := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
 	for i, line := range all {
-		schema := c.document.Components.Schemas["EntryLine"]
-		if i == len(all)-1 {
-			schema = c.document.Components.Schemas["StreamEnd"]
+		schema := "EntryLine"
+		if strings.HasPrefix(path, "/v1/watch/") {
+			schema = "WatchLine"
+		} else if i == len(all)-1 {
+			schema = "StreamEnd"
 		}
-		var value any
-		if err := json.Unmarshal([]byte(line), &value); err != nil {
-			t.Fatal(err)
-		}
-		if err := schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
-			t.Errorf("line %d: %v", i, err)
+		c.checkLine(t, schema, line)
+	}
+}
+
+func (c *contract) checkLine(t testing.TB, schema, line string) {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(line), &value); err != nil {
+		t.Fatalf("%.200q: %v", line, err)
+	}
+	if err := c.document.Components.Schemas[schema].Value.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+		t.Errorf("%.200q: %v", line, err)
+	}
+}
+
+// checkEvents validates server-sent events as the lines that they would be.
+func (c *contract) checkEvents(t testing.TB, body string) {
+	t.Helper()
+	r := bufio.NewReader(strings.NewReader(body))
+	for {
+		e, ok := readEvent(t, r, false)
+		switch {
+		case !ok:
+			return
+		case e.data == "":
+		case e.Event == "change":
+			c.checkLine(t, "WatchLine", `{"event":"change","changes":`+e.data+"}")
+		default:
+			c.checkLine(t, "WatchLine", fmt.Sprintf(`{"event":%q,%s`, e.Event, e.data[1:]))
 		}
 	}
 }

@@ -13,6 +13,11 @@
 //     outcome "rejected" means certainly not applied, "unknown" may be applied.
 //   - Bodies, headers, connections, requests at a time, waiting requests and
 //     every wait are bounded.
+//   - A watch sends every revision in its scope, in order, once and as one event,
+//     and can be resumed at any member from its last event without loss as long as
+//     history reaches there; otherwise it says resync. Each revision is encoded
+//     once for all who see the same of it, within a limit, and a client that
+//     doesn't read costs a cursor until it is dropped.
 //   - Values appear in answers to their readers and nowhere else.
 //   - No page of another origin can write through a visitor's browser: by what the
 //     browser tells of it, and because a JSON body must be called application/json.

@@ -14,6 +14,7 @@ func wholesome() []request {
 		{method: "PUT", target: "/v1/kv/pay/a", body: "v"},
 		{method: "DELETE", target: "/v1/kv/pay/a"},
 		{method: "GET", target: "/v1/keys/pay"},
+		{method: "GET", target: "/v1/watch/pay"},
 		jsonPost("/v1/batch", `{"items":[{"namespace":"pay","key":"a"}]}`),
 		{method: "GET", target: "/v1/render/pay"},
 		{method: "GET", target: "/v1/cluster"},

@@ -69,3 +69,17 @@ func Codes() map[string]int {
 
 // IsInvalid tells whether a code stands for "invalid".
 func IsInvalid(code string) bool { return strings.HasPrefix(code, kindInvalid.code+"_") }
+
+// EncodedBytes is what the encodings that watches share take.
+func (h *Handler) EncodedBytes() int64 {
+	h.encodings.mu.Lock()
+	defer h.encodings.mu.Unlock()
+	return h.encodings.held
+}
+
+// EncodingsMade is how many there have been.
+func (h *Handler) EncodingsMade() int64 {
+	h.encodings.mu.Lock()
+	defer h.encodings.mu.Unlock()
+	return h.encodings.made
+}

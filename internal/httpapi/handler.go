@@ -25,6 +25,8 @@ type Handler struct {
 	// each may take a hundred megabytes; renders takes them too.
 	documents *semaphore.Weighted
 	renders   *renders
+	// encodings are those that watches share.
+	encodings *encodings
 	// browsers refuses what a page of another origin makes a browser send.
 	browsers http.CrossOriginProtection
 
@@ -44,7 +46,8 @@ func New(o Options) (*Handler, error) {
 	return &Handler{
 		documents: documents, renders: newRenders(documents, o.MaxRenderedBytes),
 		Options: o, hosts: newHosts(o.Hosts), requests: newRequestIDs(),
-		bodies: semaphore.NewWeighted(o.MaxBodyBytes), replies: semaphore.NewWeighted(o.MaxReplyBytes), draining: make(chan struct{}),
+		bodies: semaphore.NewWeighted(o.MaxBodyBytes), replies: semaphore.NewWeighted(o.MaxReplyBytes),
+		encodings: newEncodings(o.MaxEventBytes), draining: make(chan struct{}),
 	}, nil
 }
 

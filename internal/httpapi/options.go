@@ -46,6 +46,16 @@ type Options struct {
 	// take together, with the values that they are of; default 64 MiB, and at
 	// least that.
 	MaxRenderedBytes int64
+	// MaxEventBytes is what the encoded revisions that watches share may take
+	// together; default 32 MiB. Of one that takes more than an eighth, each watch
+	// makes its own, piece by piece.
+	MaxEventBytes int64
+	// WatchWriteTimeout is how long a watch's client may take to accept a piece of
+	// at most 64 KiB before it is dropped; default 15 s.
+	WatchWriteTimeout time.Duration
+	// BookmarkInterval is how often a watch tells how far it has come at the
+	// least, and that it is alive; it varies down to the half. Default 10 s.
+	BookmarkInterval time.Duration
 }
 
 // minRenderedBytes is room for one document of the largest kind, with its values
@@ -66,12 +76,14 @@ func (o *Options) Validate() error {
 		return errors.New("no Store is given")
 	case o.Cluster == nil:
 		return errors.New("no Cluster is given")
-	case o.WriteTimeout < 0 || o.ReadTimeout < 0:
+	case o.WriteTimeout < 0 || o.ReadTimeout < 0 || o.WatchWriteTimeout < 0 || o.BookmarkInterval < 0:
 		return errors.New("a timeout is negative")
 	case o.MaxRequests < 0:
 		return fmt.Errorf("MaxRequests is %d and can't be negative", o.MaxRequests)
 	case o.MaxBodyBytes != 0 && o.MaxBodyBytes < config.MaxValueBytes:
 		return fmt.Errorf("MaxBodyBytes is %d, less than one value of %d", o.MaxBodyBytes, config.MaxValueBytes)
+	case o.MaxEventBytes < 0:
+		return fmt.Errorf("MaxEventBytes is %d and can't be negative", o.MaxEventBytes)
 	case o.MaxReplyBytes != 0 && o.MaxReplyBytes < maxReplyBytes:
 		return fmt.Errorf("MaxReplyBytes is %d, less than one reply of %d", o.MaxReplyBytes, maxReplyBytes)
 	case o.MaxDocuments < 0:
@@ -107,6 +119,8 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.WriteTimeout, 10 * time.Second},
 		{&o.ReadTimeout, 5 * time.Second},
+		{&o.WatchWriteTimeout, 15 * time.Second},
+		{&o.BookmarkInterval, 10 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.standard
@@ -126,6 +140,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxRenderedBytes == 0 {
 		o.MaxRenderedBytes = minRenderedBytes
+	}
+	if o.MaxEventBytes == 0 {
+		o.MaxEventBytes = 32 << 20
 	}
 	return o
 }

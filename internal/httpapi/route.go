@@ -66,6 +66,7 @@ var routes = []route{
 	{methods: reading, path: "/v1/keys/{namespace}", query: listParameters, serve: (*Handler).listKeys},
 	{methods: []string{http.MethodPost}, path: "/v1/batch", query: batchParameters, body: jsonBody, serve: (*Handler).readBatch},
 	{methods: reading, path: "/v1/render/{namespace}", query: renderParameters, headers: []string{"If-None-Match"}, serve: (*Handler).getRender},
+	{methods: reading, path: "/v1/watch/{namespace}", query: watchParameters, serve: (*Handler).watch},
 	{methods: reading, path: "/v1/cluster", serve: (*Handler).getCluster},
 	{methods: reading, path: "/openapi.json", headers: []string{"If-None-Match"}, serve: (*Handler).getDocument},
 }

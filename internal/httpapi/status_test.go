@@ -44,6 +44,9 @@ func successes() []documented {
 		{name: "bounded read", request: at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=1h"), status: 200},
 		{name: "list", request: at("GET", "/v1/keys/pay"), status: 200},
 		{name: "stream", request: at("GET", "/v1/keys/pay?values=1", "Accept: application/x-ndjson"), status: 200},
+		{name: "watch until a drain", request: at("GET", "/v1/watch/pay?initial=1"), status: 200, prepare: func(a *api) { a.handler.Drain() }},
+		{name: "watch until a drain in lines", request: at("GET", "/v1/watch/pay?from=0", "Accept: application/x-ndjson"), status: 200, prepare: func(a *api) { a.handler.Drain() }},
+		{name: "watch from what is pruned", request: at("GET", "/v1/watch/pay", "Last-Event-ID: 0"), status: 200, prepare: forget},
 		{name: "batch", request: jsonPost("/v1/batch", `{"items":[{"namespace":"pay","key":"a"},{"namespace":"pay","key":"b"},{"namespace":"pay","prefix":""},{"namespace":"no","prefix":"x/"}]}`), status: 200},
 		{name: "batch of the past", request: oneKey("?revision=1&consistency=local"), status: 200},
 		{name: "render", request: at("GET", "/v1/render/pay"), status: 200},
@@ -135,7 +138,7 @@ func refusals() []documented {
 	add(400, "malformed", at("GET", "/v1/render/pay?wait=1s"), at("GET", "/v1/render/pay?revision=0"), at("GET", "/v1/render/pay?wait=1s&revision=1", "If-None-Match: *"))
 	add(409, "render_conflict", at("GET", "/v1/render/pay?prefix=a"))
 	add(421, "unknown_host", at("GET", "/v1/kv/pay/a", "Host: evil.example"), at("PUT", "/v1/kv/pay/a", "Host: cfg.prod.svcx"))
-	return list
+	return slices.Concat(list, watchRefusals())
 }
 
 func failure(name string, fault func(*fakeReplicator), q request, status int, code, outcome string, retry bool) documented {

@@ -28,6 +28,8 @@ func routeOf(r *http.Request) string {
 		return "kv"
 	case strings.HasPrefix(path, "/v1/keys/"):
 		return "keys"
+	case strings.HasPrefix(path, "/v1/watch/"):
+		return "watch"
 	case path == "/v1/cluster":
 		return "cluster"
 	default:

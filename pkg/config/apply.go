@@ -30,6 +30,10 @@ func (s *State) execute(index uint64, command []byte) Result {
 		return s.putSettings(f)
 	case *namespaceSettingsFields:
 		return s.putNamespaceSettings(f)
+	case *attachFields:
+		return s.attachSchema(f)
+	case *detachFields:
+		return s.detachSchema(f)
 	case *guardedFields:
 		return s.guarded(index, f)
 	default:

@@ -53,6 +53,8 @@ const (
 	kindSettings          commandKind = 6
 	kindNamespaceSettings commandKind = 7
 	kindGuarded           commandKind = 8
+	kindAttachSchema      commandKind = 9
+	kindDetachSchema      commandKind = 10
 )
 
 // commandHeaderBytes is what stands before the array.
@@ -68,7 +70,9 @@ var layouts = map[commandKind][]int{
 	kindRollback:          {4},
 	kindSettings:          {8},
 	kindNamespaceSettings: {4},
-	kindGuarded:           {4},
+	kindGuarded:           {5},
+	kindAttachSchema:      {5},
+	kindDetachSchema:      {4},
 }
 
 // putFields is a put in the log. Append only.
@@ -91,26 +95,22 @@ type deleteFields struct {
 
 // Encode checks the put and returns it as a command. It returns an
 // InvalidError or ErrTooLarge when the put can never succeed.
-func (p *Put) Encode() ([]byte, error) {
+func (p *Put) Encode() ([]byte, error) { return encodeGuarded(p.command()) }
+
+func (p *Put) command() ([]byte, guard, error) {
 	fields, err := p.fields()
 	if err != nil {
-		return nil, err
+		return nil, guard{}, err
 	}
 	command, err := encodeCommand(kindPut, fields, len(p.Value)+len(p.Key)+len(fields.MediaType))
-	if err != nil {
-		return nil, err
-	}
-	return guard{p.Namespace, p.Idempotency}.around(command)
+	return command, guard{namespace: p.Namespace, idempotency: p.Idempotency}, err
 }
 
 // fields checks the put and returns what of it goes into the log.
 func (p *Put) fields() (*putFields, error) {
 	fields := &putFields{
-		Namespace: p.Namespace, Key: p.Key, Value: p.Value, MediaType: p.MediaType,
+		Namespace: p.Namespace, Key: p.Key, Value: p.Value, MediaType: mediaTypeOr(p.MediaType),
 		IfKind: p.If.kind, IfRevision: p.If.number,
-	}
-	if fields.MediaType == "" {
-		fields.MediaType = DefaultMediaType
 	}
 	if err := fields.check(); err != nil {
 		return nil, err
@@ -120,16 +120,15 @@ func (p *Put) fields() (*putFields, error) {
 
 // Encode checks the delete and returns it as a command. It returns an
 // InvalidError when the delete can never succeed.
-func (d *Delete) Encode() ([]byte, error) {
+func (d *Delete) Encode() ([]byte, error) { return encodeGuarded(d.command()) }
+
+func (d *Delete) command() ([]byte, guard, error) {
 	fields := deleteFields{Namespace: d.Namespace, Key: d.Key, IfKind: d.If.kind, IfRevision: d.If.number}
 	if err := fields.check(); err != nil {
-		return nil, err
+		return nil, guard{}, err
 	}
 	command, err := encodeCommand(kindDelete, &fields, len(d.Key))
-	if err != nil {
-		return nil, err
-	}
-	return guard{d.Namespace, d.Idempotency}.around(command)
+	return command, guard{namespace: d.Namespace, idempotency: d.Idempotency}, err
 }
 
 // encodeCommand encodes fields in the newest layout of their kind. variable is
@@ -176,6 +175,10 @@ func decodeCommand(data []byte) (any, error) {
 		fields = new(namespaceSettingsFields)
 	case kindGuarded:
 		fields = new(guardedFields)
+	case kindAttachSchema:
+		fields = new(attachFields)
+	case kindDetachSchema:
+		fields = new(detachFields)
 	}
 	if err := decodeFields(data[commandHeaderBytes:], versions[version-1], fields); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedCommand, err)

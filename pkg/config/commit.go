@@ -58,13 +58,17 @@ func (s *space) growth(writes ...write) (bytes int64) {
 	return bytes
 }
 
-// offer commits writes of different keys of a namespace, unless the quotas don't
-// allow what they add. No writes make no revision.
+// offer commits writes of different keys of a namespace, unless their values
+// were validated by other schemas or the quotas don't allow what they add. No
+// writes make no revision.
 func (s *State) offer(namespace, reason string, writes ...write) Outcome {
 	if len(writes) == 0 {
 		return OutcomeApplied
 	}
 	sp := s.space(namespace)
+	if !s.validated(sp, writes) {
+		return OutcomeSchemaRace
+	}
 	growth := sp.growth(writes...)
 	if refusal := s.settings.admit(sp, s.bytes, growth); refusal != OutcomeApplied {
 		return refusal

@@ -23,6 +23,13 @@
 //   - What a key was, and what each revision changed, can be read back to
 //     View.Oldest. History is kept within limits of its own; pruning it comes in
 //     small steps and refuses no write.
+//   - All limits are settings of the state itself. A namespace over its quota is
+//     refused new bytes, and no other notices.
+//   - A write with an idempotency key is carried out once, however often its
+//     client sends it within the window.
+//   - Every live value satisfied the schemas of its key's prefixes when it was
+//     written or when they were attached. Values are validated where they are
+//     proposed; Apply only sees to it that the schemas are still the same.
 //   - Waiting readers cost Apply nothing that grows with their number. A Follower
 //     sees every revision in its scope, in order, once and whole; it holds a cursor
 //     and no queue, so a slow one holds up nobody.

@@ -6,7 +6,7 @@ import (
 )
 
 // TryPut tells what Put would do now, with the error that Put would return, and
-// changes nothing. It checks the request, the precondition and the quota against
+// changes nothing. It checks the request, the schemas, the precondition and the quotas against
 // what a linear read sees. It promises nothing: another write may come first,
 // and whether the members have a leader and room on their disks for it is only
 // found out by writing. The result's Revision is the store's. Its errors are
@@ -18,6 +18,9 @@ func (s *Store) TryPut(ctx context.Context, p Put) (Result, error) {
 	}
 	view, _, err := s.View(ctx, ReadOptions{})
 	if err != nil {
+		return Result{}, fmt.Errorf("try to put %s/%s: %w", p.Namespace, p.Key, err)
+	}
+	if _, err := s.validate(ctx, view, p.Namespace, p.values()); err != nil {
 		return Result{}, fmt.Errorf("try to put %s/%s: %w", p.Namespace, p.Key, err)
 	}
 	result := view.tryPut(fields)

@@ -42,6 +42,10 @@ var (
 	// ErrSchema: the value doesn't satisfy the schema of its prefix; a
 	// SchemaError tells where. Nothing was applied.
 	ErrSchema = errors.New("the value doesn't satisfy the schema")
+	// ErrSchemaRace: schemas, or the values under one that was to be attached,
+	// changed as often as the write was validated. Nothing was applied; worth
+	// another try.
+	ErrSchemaRace = errors.New("schemas or values changed meanwhile")
 	// ErrRender: entries can't be one document of the form wanted; a RenderError
 	// tells which.
 	ErrRender = errors.New("can't be rendered")

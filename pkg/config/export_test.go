@@ -44,6 +44,9 @@ func DemandLevel(t interface{ Cleanup(func()) }, level uint64) {
 	t.Cleanup(func() { delete(levels, layout) })
 }
 
+// SetLevel gives a state a feature level, as a program that knows it would.
+func SetLevel(s *State, level uint64) { s.settings.FeatureLevel = level }
+
 // MaxConfiguredNamespaces is how many namespaces may have settings.
 const MaxConfiguredNamespaces = maxConfiguredSpaces
 

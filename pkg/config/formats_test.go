@@ -32,6 +32,8 @@ func TestTheStoresExamplesOfTheFormatsPageAreTrue(t *testing.T) {
 		"settings":           encode(t, &config.PutSettings{Settings: config.Settings{QuotaBytes: 1 << 30}, If: config.IfRevision(42)}),
 		"namespace settings": encode(t, quota("n", 1<<20)),
 		"recover":            encode(t, &config.Recover{TimeMicros: 1_700_000_000_000_000}),
+		"attach schema":      encode(t, &config.AttachSchema{Namespace: "n", Prefix: "a/", Document: []byte("{}")}),
+		"detach schema":      encode(t, &config.DetachSchema{Namespace: "n", Prefix: "a/"}),
 		"guarded":            encode(t, &config.Delete{Namespace: "n", Key: "k", Idempotency: "i-1"}),
 		"snapshot":           snapshot(t, l.state),
 	}

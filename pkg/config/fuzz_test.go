@@ -22,6 +22,7 @@ func FuzzApply(f *testing.F) {
 		&config.Rollback{Namespace: "pay", Prefix: "a", Reason: "why"},
 		&config.Put{Namespace: "pay", Key: "a", If: config.IfRevision(1)}, &config.Delete{Namespace: "pay", Key: "a", If: config.IfExists()},
 		&config.PutSettings{}, &config.PutSettings{Settings: config.Settings{QuotaBytes: 1 << 20}, If: config.IfAbsent()}, quota("pay", 1<<20), quota("new", 1<<20),
+		attach("b", anObject), attach("a", anObject), detach(""),
 	} {
 		f.Add(encode(f, c))
 	}
@@ -61,13 +62,14 @@ func FuzzRestore(f *testing.F) {
 	f.Add(snapshot(f, filled(f).state))
 	f.Add(snapshot(f, sessions(f).state))
 	f.Add(snapshot(f, keptOnes(f).state))
+	f.Add(snapshot(f, schemas(f).state))
 	f.Fuzz(checkRestore)
 }
 
 // FuzzRestoreFrames lets arbitrary payloads past the checksums: data is cut
 // into frames, each with its length in front.
 func FuzzRestoreFrames(f *testing.F) {
-	for _, l := range []*log{newLog(f), filled(f), sessions(f), keptOnes(f)} {
+	for _, l := range []*log{newLog(f), filled(f), sessions(f), keptOnes(f), schemas(f)} {
 		f.Add(unframe(snapshot(f, l.state)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) { checkRestore(t, reframe(data)) })

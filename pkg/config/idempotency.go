@@ -112,6 +112,10 @@ type guard struct {
 	namespace string
 	// idempotency is the client's key, empty for none.
 	idempotency string
+	// validated is the revision of the namespace's schemas that the values were
+	// validated by, 0 for none. Of a schema that is to be attached it is the
+	// revision up to which all values under its prefix were validated.
+	validated uint64
 }
 
 // guardedFields is a command in the log with its guard around it. Append only.
@@ -120,7 +124,17 @@ type guardedFields struct {
 	Idempotency string
 	// Fingerprint is the SHA-256 of Command, and empty without Idempotency.
 	Fingerprint []byte
-	Command     []byte
+	// Validated is what guard says.
+	Validated uint64
+	Command   []byte
+}
+
+// encodeGuarded puts the guard around the command that goes with it.
+func encodeGuarded(command []byte, g guard, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return g.around(command)
 }
 
 // around returns a command with the guard around it, if there is any.
@@ -128,7 +142,7 @@ func (g guard) around(command []byte) ([]byte, error) {
 	if g == (guard{namespace: g.namespace}) {
 		return command, nil
 	}
-	fields := guardedFields{Namespace: g.namespace, Idempotency: g.idempotency, Command: command}
+	fields := guardedFields{Namespace: g.namespace, Idempotency: g.idempotency, Validated: g.validated, Command: command}
 	if g.idempotency != "" {
 		sum := sha256.Sum256(command)
 		fields.Fingerprint = sum[:]
@@ -166,6 +180,7 @@ func (f *guardedFields) check() error {
 
 // guarded carries a command out under its guard: once for each idempotency key.
 func (s *State) guarded(index uint64, f *guardedFields) Result {
+	s.turn.validated = f.Validated
 	if f.Idempotency == "" {
 		return s.execute(index, f.Command)
 	}
@@ -190,7 +205,7 @@ func (s *State) guarded(index uint64, f *guardedFields) Result {
 // was sent.
 func (o Outcome) answers() bool {
 	switch o {
-	case OutcomeMalformed, OutcomeIdempotencyFull, OutcomeIdempotencyReused:
+	case OutcomeMalformed, OutcomeIdempotencyFull, OutcomeIdempotencyReused, OutcomeSchemaRace:
 		return false
 	default:
 		return o.kept()

@@ -19,7 +19,7 @@ func (r *frameReader) space(c *contents, previous string, fields []byte) (string
 		return "", fmt.Errorf("%w: %w", ErrBadSnapshot, err)
 	}
 	set := announced.SettingsRevision != 0
-	if announced.Name <= previous || announced.Keys == 0 && announced.Older == 0 && !set ||
+	if announced.Name <= previous || announced.Keys == 0 && announced.Older == 0 && !set && announced.Schemas == 0 ||
 		announced.SettingsRevision > c.revision || set != (announced.QuotaBytes > 0) {
 		return "", fmt.Errorf("%w: namespace %q with %d keys, %d older entries and settings of revision %d follows %q",
 			ErrBadSnapshot, announced.Name, announced.Keys, announced.Older, announced.SettingsRevision, previous)
@@ -29,6 +29,9 @@ func (r *frameReader) space(c *contents, previous string, fields []byte) (string
 	}
 	if set {
 		c.configured++
+	}
+	if err := r.schemas(c, sp, announced.Schemas, announced.SchemaRevision); err != nil {
+		return "", err
 	}
 	if err := r.live(c, sp, announced.Keys); err != nil {
 		return "", err

@@ -44,8 +44,11 @@ const (
 	OutcomeIdempotencyFull Outcome = 14
 	// OutcomeIdempotencyReused: the idempotency key belongs to another write.
 	OutcomeIdempotencyReused Outcome = 15
+	// OutcomeSchemaRace: the values were validated by other schemas than there are
+	// or, of a schema that was to be attached, others are there now.
+	OutcomeSchemaRace Outcome = 16
 
-	lastOutcome = OutcomeIdempotencyReused
+	lastOutcome = OutcomeSchemaRace
 )
 
 // Result is what Apply did with one command.
@@ -98,6 +101,8 @@ func (r Result) Err() error {
 		return ErrIdempotencyFull
 	case OutcomeIdempotencyReused:
 		return ErrIdempotencyReused
+	case OutcomeSchemaRace:
+		return ErrSchemaRace
 	case OutcomeMalformed:
 		return ErrMalformedCommand
 	case OutcomeUnknownCommand:

@@ -32,16 +32,15 @@ type rollbackFields struct {
 
 // Encode checks the rollback and returns it as a command. It returns an
 // InvalidError when it can never succeed.
-func (r *Rollback) Encode() ([]byte, error) {
+func (r *Rollback) Encode() ([]byte, error) { return encodeGuarded(r.command()) }
+
+func (r *Rollback) command() ([]byte, guard, error) {
 	fields := rollbackFields{Namespace: r.Namespace, Prefix: r.Prefix, To: r.To, Reason: r.Reason}
 	if err := fields.check(); err != nil {
-		return nil, err
+		return nil, guard{}, err
 	}
 	command, err := encodeCommand(kindRollback, &fields, len(r.Prefix)+len(r.Reason))
-	if err != nil {
-		return nil, err
-	}
-	return guard{r.Namespace, r.Idempotency}.around(command)
+	return command, guard{namespace: r.Namespace, idempotency: r.Idempotency}, err
 }
 
 func (f *rollbackFields) check() error {

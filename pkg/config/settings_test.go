@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/conclave-dev/conclave/pkg/config"
 )
@@ -288,4 +289,33 @@ func TestAFeatureLevelThatIsUnknownHereStopsTheState(t *testing.T) {
 	if err := config.NewState().Restore(bytes.NewReader(frame(all))); !errors.Is(err, config.ErrBadSnapshot) || !strings.Contains(err.Error(), "run a newer program") {
 		t.Errorf("Restore = %v", err)
 	}
+}
+
+func TestAFeatureLevelNeverFalls(t *testing.T) {
+	l := newLog(t)
+	config.SetLevel(l.state, 2)
+	if got := l.apply(&config.PutSettings{Settings: config.Settings{FeatureLevel: 1}}); got.Outcome != config.OutcomeFeatureLevel || !errors.Is(got.Err(), config.ErrFeatureLevel) {
+		t.Errorf("%+v", got)
+	}
+	if v := l.state.View(); v.Settings.FeatureLevel != 2 || v.Revision != 0 {
+		t.Errorf("level %d at revision %d", v.Settings.FeatureLevel, v.Revision)
+	}
+}
+
+// TestAReadWaitsForTheRevisionOfSettings as it does for one that changes keys.
+func TestAReadWaitsForTheRevisionOfSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, fake := newStore(t, config.StoreOptions{})
+		run(t, store)
+		done := make(chan error)
+		go func() {
+			_, _, err := store.Get(t.Context(), "pay", "a", config.ReadOptions{Level: config.Session, MinRevision: 1})
+			done <- err
+		}()
+		synctest.Wait()
+		fake.apply(&config.PutSettings{})
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

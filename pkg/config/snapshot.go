@@ -18,7 +18,7 @@ import (
 //	for each member that proposed, in order of their IDs: a session frame, then a frame for each
 //		result of a transaction in order of sequences
 //	for each result that is kept for an idempotency key, in the order in which they were made: a frame
-//	for each namespace in order: a namespace frame, then a frame for each live entry in order of keys,
+//	for each namespace in order: a namespace frame, then a frame for each schema in order of prefixes, one for each live entry in order of keys,
 //		then one for each older entry in order of keys and revisions
 //	for each revision of the journal in order: a revision frame
 //	end frame
@@ -40,6 +40,7 @@ const (
 	frameTxnResult frameKind = 'T'
 	frameKept      frameKind = 'K'
 	frameNamespace frameKind = 'N'
+	frameSchema    frameKind = 'C'
 	frameEntry     frameKind = 'E'
 	frameRevision  frameKind = 'R'
 	frameEnd       frameKind = 'Z'
@@ -100,6 +101,9 @@ type (
 		// QuotaBytes and SettingsRevision are 0 without settings.
 		QuotaBytes       int64
 		SettingsRevision uint64
+		// Schemas is the number of schemas, SchemaRevision what last changed them.
+		Schemas        uint64
+		SchemaRevision uint64
 	}
 	entryFields struct {
 		Key            string
@@ -136,7 +140,7 @@ type (
 
 // frameFieldCounts are the lengths of those arrays.
 var frameFieldCounts = map[frameKind]int{
-	frameHeader: 8, frameSettings: 6, frameSession: 6, frameTxnResult: 2, frameKept: 11, frameNamespace: 5, frameEntry: 7, frameRevision: 5, frameEnd: 9,
+	frameHeader: 8, frameSettings: 6, frameSession: 6, frameTxnResult: 2, frameKept: 11, frameNamespace: 7, frameSchema: 4, frameEntry: 7, frameRevision: 5, frameEnd: 9,
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -291,11 +295,15 @@ type frameWriter struct {
 
 func (w *frameWriter) space(sp *space) error {
 	fields := namespaceFields{Name: sp.name, Keys: uint64(sp.entries.Len()), Older: uint64(sp.olderLen()),
-		QuotaBytes: sp.settings.QuotaBytes, SettingsRevision: sp.settingsRevision}
+		QuotaBytes: sp.settings.QuotaBytes, SettingsRevision: sp.settingsRevision,
+		Schemas: uint64(len(sp.schemas)), SchemaRevision: sp.schemaRevision}
 	if err := w.frame(frameNamespace, &fields); err != nil {
 		return err
 	}
-	var err error
+	err := w.schemas(sp)
+	if err != nil {
+		return err
+	}
 	sp.entries.Scan(func(_ string, e *Entry) bool {
 		err = w.entry(e)
 		return err == nil

@@ -18,6 +18,11 @@ type space struct {
 	// last changed them, 0 while there are none.
 	settings         NamespaceSettings
 	settingsRevision uint64
+	// schemas holds the attached ones in order of their prefixes; the list is
+	// replaced when one changes. schemaRevision is the revision that last changed
+	// it, 0 while it is empty.
+	schemas        []*AttachedSchema
+	schemaRevision uint64
 }
 
 // versions holds entries by key, and those of one key by ModRevision.
@@ -78,9 +83,10 @@ func (s *space) olderLen() int {
 	return s.older.Len()
 }
 
-// empty tells whether the space holds nothing, live or older, and no settings.
+// empty tells whether the space holds nothing, live or older, no settings and no
+// schemas.
 func (s *space) empty() bool {
-	return s.entries.Len() == 0 && s.older == nil && s.settingsRevision == 0
+	return s.entries.Len() == 0 && s.older == nil && s.settingsRevision == 0 && len(s.schemas) == 0
 }
 
 // open returns the content of a namespace, made if it has none, to be changed.
@@ -106,6 +112,7 @@ func (s *State) release(sp *space) {
 func (s *space) freeze() *space {
 	frozen := &space{
 		name: s.name, entries: *s.entries.Copy(), bytes: s.bytes, settings: s.settings, settingsRevision: s.settingsRevision,
+		schemas: s.schemas, schemaRevision: s.schemaRevision,
 	}
 	if s.older != nil {
 		frozen.older = s.older.Copy()

@@ -43,6 +43,8 @@ type contents struct {
 	// first, and configured the number of namespaces that have settings.
 	settingsRevision uint64
 	configured       int
+	// schemaBytes is what all schemas count together.
+	schemaBytes int64
 	// spaces holds the namespaces that have anything, now or within history.
 	spaces  btree.Map[string, *space]
 	history history
@@ -76,6 +78,8 @@ type turn struct {
 	stamp Stamp
 	// added is how many bytes it added to history.
 	added int64
+	// validated is what guard says of the command, 0 without one.
+	validated uint64
 }
 
 // NewState returns the empty state, from before the first index.

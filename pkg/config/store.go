@@ -47,6 +47,8 @@ type Store struct {
 	freshNanos atomic.Int64
 	// renewing is the barrier that bounded reads share.
 	renewing sharedBarrier
+	// schemas are those that were used last to validate values.
+	schemas SchemaCache
 }
 
 // NewStore returns a store that reads state and writes through replicator,
@@ -76,14 +78,16 @@ func (s *Store) Run(ctx context.Context) error {
 
 // Put writes a value. A nil error means that it is durable on a majority and
 // that every later linear read, and every read of this member, sees it.
-// Errors: ErrInvalid, ErrTooLarge, ErrConflict, ErrQuota, ErrNoLeader,
-// ErrOverloaded, ErrDiskFull, ErrStopping, ErrParked, ErrOutcomeUnknown.
+// Errors: ErrInvalid, ErrTooLarge, ErrConflict, ErrQuota, ErrSchema,
+// ErrSchemaRace, ErrIdempotencyReused, ErrIdempotencyFull, ErrFeatureLevel,
+// ErrNoLeader, ErrOverloaded, ErrDiskFull, ErrStopping, ErrParked,
+// ErrOutcomeUnknown.
 func (s *Store) Put(ctx context.Context, p Put) (Result, error) {
-	command, err := p.Encode()
+	command, g, err := p.command()
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := s.propose(ctx, command, false)
+	result, err := s.submit(ctx, g, command, false, s.validation(ctx, p.Namespace, p.values()))
 	if err != nil {
 		return result, fmt.Errorf("put %s/%s: %w", p.Namespace, p.Key, err)
 	}
@@ -93,11 +97,11 @@ func (s *Store) Put(ctx context.Context, p Put) (Result, error) {
 // Delete removes a key. A nil error means the same as for Put; ErrNotFound
 // that there was no such key. The other errors are those of Put.
 func (s *Store) Delete(ctx context.Context, d Delete) (Result, error) {
-	command, err := d.Encode()
+	command, g, err := d.command()
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := s.propose(ctx, command, true)
+	result, err := s.submit(ctx, g, command, true, nil)
 	if err != nil {
 		return result, fmt.Errorf("delete %s/%s: %w", d.Namespace, d.Key, err)
 	}
@@ -108,13 +112,14 @@ func (s *Store) Delete(ctx context.Context, d Delete) (Result, error) {
 // operation that was carried out: what a put wrote and what a get found, nil
 // where there is none, after a delete, and when history no longer reaches it. A
 // nil error means the same as for Put, whichever branch was taken; ErrConflict
-// that a condition failed and there is no Else. The other errors are those of Put.
+// that a condition failed and there is no Else. What it may put is validated in both
+// branches. The other errors are those of Put.
 func (s *Store) Txn(ctx context.Context, t Txn) (Result, []*Entry, error) {
-	command, err := t.Encode()
+	command, g, err := t.command()
 	if err != nil {
 		return Result{}, nil, err
 	}
-	result, err := s.propose(ctx, command, t.freesSpace())
+	result, err := s.submit(ctx, g, command, t.freesSpace(), s.validation(ctx, t.Namespace, t.values()))
 	if err != nil {
 		return result, nil, fmt.Errorf("transaction in %s: %w", t.Namespace, err)
 	}
@@ -139,14 +144,17 @@ func (s *Store) Txn(ctx context.Context, t Txn) (Result, []*Entry, error) {
 
 // Rollback writes what keys were at an earlier revision. A nil error means the
 // same as for Put; ErrPruned that history no longer reaches that revision, and
-// ErrTooLarge that too much would change at once. The other errors are those of
+// ErrTooLarge that too much would change at once. What it puts back is validated
+// by the schemas of now. The other errors are those of
 // Put.
 func (s *Store) Rollback(ctx context.Context, r Rollback) (Result, error) {
-	command, err := r.Encode()
+	command, g, err := r.command()
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := s.propose(ctx, command, false)
+	result, err := s.submit(ctx, g, command, false, func(v *View) (uint64, error) {
+		return s.validate(ctx, v, r.Namespace, r.values(v))
+	})
 	if pruned := (*PrunedError)(nil); errors.As(err, &pruned) {
 		err = &PrunedError{Revision: r.To, Oldest: pruned.Oldest}
 	}

@@ -89,7 +89,9 @@ type operationFields struct {
 
 // Encode checks the transaction and returns it as a command. It returns an
 // InvalidError or ErrTooLarge when it can never succeed.
-func (t *Txn) Encode() ([]byte, error) {
+func (t *Txn) Encode() ([]byte, error) { return encodeGuarded(t.command()) }
+
+func (t *Txn) command() ([]byte, guard, error) {
 	fields := txnFields{Namespace: t.Namespace}
 	for _, c := range t.If {
 		fields.If = append(fields.If, conditionFields{Key: c.Key, Kind: c.Is.kind, Number: c.Is.number})
@@ -109,21 +111,18 @@ func (t *Txn) Encode() ([]byte, error) {
 		}
 	}
 	if err := fields.check(); err != nil {
-		return nil, err
+		return nil, guard{}, err
 	}
 	for _, o := range slices.Concat(fields.Then, fields.Else) {
 		if o.Kind != OperationPut {
 			continue
 		}
 		if err := CheckMediaType(o.MediaType); err != nil {
-			return nil, err
+			return nil, guard{}, err
 		}
 	}
 	command, err := encodeCommand(kindTxn, &fields, variable+len(fields.If)*64)
-	if err != nil {
-		return nil, err
-	}
-	return guard{t.Namespace, t.Idempotency}.around(command)
+	return command, guard{namespace: t.Namespace, idempotency: t.Idempotency}, err
 }
 
 // freesSpace tells whether the transaction can add no bytes.

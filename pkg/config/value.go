@@ -16,6 +16,14 @@ const (
 	DefaultMediaType = "application/octet-stream"
 )
 
+// mediaTypeOr returns the media type, or the default for none.
+func mediaTypeOr(mediaType string) string {
+	if mediaType == "" {
+		return DefaultMediaType
+	}
+	return mediaType
+}
+
 // CheckMediaType returns an InvalidError unless s is a media type such as
 // "text/plain; charset=utf-8".
 func CheckMediaType(s string) error {

@@ -64,6 +64,8 @@ type Namespace struct {
 	// last changed them, 0 while there are none.
 	Settings         NamespaceSettings
 	SettingsRevision uint64
+	// Schemas is the number of attached schemas.
+	Schemas int
 }
 
 // Namespace returns what a namespace has; only the name of one that has nothing.
@@ -74,6 +76,7 @@ func (v *View) Namespace(name string) Namespace {
 	}
 	return Namespace{
 		Name: name, Keys: sp.entries.Len(), Bytes: sp.bytes, Settings: sp.settings, SettingsRevision: sp.settingsRevision,
+		Schemas: len(sp.schemas),
 	}
 }
 
@@ -83,4 +86,19 @@ func (v *View) Namespaces() iter.Seq[Namespace] {
 	return func(yield func(Namespace) bool) {
 		v.spaces.Scan(func(name string, _ *space) bool { return yield(v.Namespace(name)) })
 	}
+}
+
+// Schemas returns the schemas that are attached in a namespace, in byte order of
+// their prefixes. Nobody may write to them.
+func (v *View) Schemas(namespace string) []*AttachedSchema {
+	if sp := v.space(namespace); sp != nil {
+		return sp.schemas
+	}
+	return nil
+}
+
+// Schema returns the schema that is attached to just this prefix, or nil.
+func (v *View) Schema(namespace, prefix string) *AttachedSchema {
+	_, attached := v.space(namespace).schema(prefix)
+	return attached
 }

@@ -57,6 +57,8 @@ func TestCurlOneLinersWork(t *testing.T) {
 		{`API_KEY=old; eval "$(curl -fsS "$U/v1/render/pay?prefix=api/&format=env")"; printf '%s|%s|%s|' "$API_KEY" "$KEY" "$QUOTE"`, "old|it's \"$(id)\" `id` \\n\n|'|"},
 		{`curl -fsS "$U/v1/render/pay?prefix=api&format=yaml"`, "key: \"it's \\\"$(id)\\\" `id` \\\\n\\n\"\nquote: \"'\"\n"},
 		{`curl -sS -o /dev/null -w '%{http_code}' "$U/v1/render/pay?prefix=api/key&format=env"`, "409"},
+		{`curl -fsS -X PATCH -H 'Content-Type: application/merge-patch+json' -H 'If-Match: *' -d '{"b":{"c":2},"a":null}' $U/v1/kv/pay/app.json && curl -fsS $U/v1/kv/pay/app.json`, `{"b":{"c":2}}`},
+		{`for i in 1 2; do curl -fsS -T new.json -H 'Idempotency-Key: 1f0c' -H 'If-None-Match: *' -o /dev/null -w '%{http_code} %header{conclave-revision} ' $U/v1/kv/pay/once; done`, "201 8 201 8 "},
 		{`curl -fsS -X DELETE $U/v1/kv/pay/big && curl -sS -I -o /dev/null -w '%{http_code}' $U/v1/kv/pay/big`, "404"},
 		{`curl -fsS -H 'If-None-Match: "1"' "$U/v1/kv/pay/db/url?wait=10ms" -w '%{http_code}'`, "304"},
 	} {

@@ -36,6 +36,7 @@ var (
 	kindNotFound     = declare(kind{status: 404, code: "key_not_found", title: "No such key"})
 	errMethod        = declare(kind{status: 405, code: "method_not_allowed", title: "The path doesn't take this method"})
 	kindRender       = declare(kind{status: 409, code: "render_conflict", title: "The keys can't be one document of that form"})
+	errNotPatchable  = declare(kind{status: 409, code: "not_patchable", title: "The value isn't JSON that can be patched"})
 	kindPruned       = declare(kind{status: 410, code: "pruned", title: "History no longer reaches that revision"})
 	kindConflict     = declare(kind{status: 412, code: "revision_mismatch", title: "Key changed since your read"})
 	kindTooLarge     = declare(kind{status: 413, code: "too_large", title: "The value or body is too large"})
@@ -43,6 +44,9 @@ var (
 	errEncoding      = declare(kind{status: 415, code: "unsupported_encoding", title: "The body is in a form that isn't taken"})
 	errMediaType     = declare(kind{status: 415, code: "unsupported_media_type", title: "The body is of a type that isn't taken"})
 	errUnknownHost   = declare(kind{status: 421, code: "unknown_host", title: "The request is for another host"})
+	kindReused       = declare(kind{status: 422, code: "idempotency_key_reused", title: "The idempotency key belongs to another write"})
+	errNoCondition   = declare(kind{status: 428, code: "precondition_required", title: "The request must say what it is for"})
+	kindKeysFull     = declare(kind{status: 429, code: "idempotency_full", title: "Too many idempotency keys are in use", retryable: true})
 	kindWatches      = declare(kind{status: 429, code: "too_many_watchers", title: "Too many requests wait for a change", retryable: true})
 	kindInternal     = declare(kind{status: 500, code: "internal", title: "The server failed", unknown: true})
 	kindNoLeader     = declare(kind{status: 503, code: "no_leader", title: "No leader is known", retryable: true})
@@ -82,6 +86,8 @@ var kinds = []struct {
 	{config.ErrRender, kindRender},
 	{config.ErrPruned, kindPruned},
 	{config.ErrFutureRevision, kindFuture},
+	{config.ErrIdempotencyReused, kindReused},
+	{config.ErrIdempotencyFull, kindKeysFull},
 	{config.ErrQuota, kindQuota},
 	{config.ErrDiskFull, kindDiskFull},
 	{config.ErrTooManyWatches, kindWatches},

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/conclave-dev/conclave/internal/httpapi"
 	"github.com/conclave-dev/conclave/pkg/config"
@@ -12,6 +13,7 @@ func wholesome() []request {
 	return []request{
 		{method: "GET", target: "/v1/kv/pay/a"},
 		{method: "PUT", target: "/v1/kv/pay/a", body: "v"},
+		patchOf(`{"w":1}`, `If-Match: "1"`),
 		{method: "DELETE", target: "/v1/kv/pay/a"},
 		{method: "GET", target: "/v1/keys/pay"},
 		{method: "GET", target: "/v1/watch/pay"},
@@ -53,8 +55,8 @@ func faultsEverywhere() (list []documented) {
 			broken.options = func(_ *config.StoreOptions, o *httpapi.Options) { o.Cluster = fakeStatus{err: errBroken} }
 			add(broken, "that fails", q)
 		case q.target == "/openapi.json":
-		case q.method == http.MethodPut || q.method == http.MethodDelete:
-			for _, d := range writeFaults() {
+		case q.method == http.MethodPut || q.method == http.MethodDelete || q.method == http.MethodPatch:
+			for _, d := range slices.Concat(writeFaults(), keyedFaults()) {
 				add(d, d.name, q)
 				list[len(list)-1].outcome = d.outcome
 			}
@@ -118,6 +120,20 @@ func writeFaults() (list []documented) {
 		name: "whose answer is lost", status: 504, code: "outcome_unknown", outcome: "unknown",
 		fault: func(f *fakeReplicator) { f.loss = config.ErrOutcomeUnknown },
 	})
+}
+
+// keyedFaults are what every write that takes an idempotency key may meet.
+func keyedFaults() (list []documented) {
+	for code, outcome := range map[string]config.Outcome{"idempotency_full": config.OutcomeIdempotencyFull, "idempotency_key_reused": config.OutcomeIdempotencyReused} {
+		list = append(list, documented{
+			name: "that is refused: " + code, fault: func(f *fakeReplicator) { f.outcome = outcome },
+			status: 422, code: code, outcome: "rejected",
+		})
+		if code == "idempotency_full" {
+			list[len(list)-1].status, list[len(list)-1].retry = 429, true
+		}
+	}
+	return list
 }
 
 // park makes the member meet a command that it doesn't know.

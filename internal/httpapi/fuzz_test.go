@@ -15,7 +15,7 @@ import (
 )
 
 // documentedStatuses are all that the API may answer with, whatever it is sent.
-var documentedStatuses = []int{200, 201, 204, 304, 400, 403, 404, 405, 409, 412, 413, 415, 421, 429, 503, 504, 507}
+var documentedStatuses = []int{200, 201, 204, 304, 400, 403, 404, 405, 409, 412, 413, 415, 421, 422, 428, 429, 503, 504, 507}
 
 // FuzzRequest sends arbitrary bytes as the head of a request. Whatever net/http
 // takes for a request must get a documented answer, and a key that was written
@@ -112,6 +112,35 @@ func FuzzRead(f *testing.F) {
 				t.Errorf("%q: status %d", q.target, got.status)
 			}
 			c.check(t, q, got)
+		}
+	})
+}
+
+// FuzzPatch sends arbitrary bytes as a merge patch. Applied twice it does what it
+// does once, and what it leaves is JSON.
+func FuzzPatch(f *testing.F) {
+	c := theContract(f)
+	for _, seed := range []string{`{"a":null,"b":{"c":[1]}}`, `[1e400]`, `{"a":{"a":{"x":1.50}},"a":1}`, `null`, `"\ud800"`, ``, ` {} `} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, patch string) {
+		a := fuzzAPI(t)
+		if _, err := a.store.Put(t.Context(), config.Put{Namespace: "pay", Key: "a", Value: []byte(`{"a":{"a":1},"b":[2]}`), MediaType: "application/json"}); err != nil {
+			t.Fatal(err)
+		}
+		var values []string
+		for range 2 {
+			q := patchOf(patch, "If-Match: *")
+			got := a.do(q)
+			c.check(t, q, got)
+			if got.status == 400 && len(values) == 0 {
+				return
+			}
+			got.want(t, 200, "")
+			values = append(values, a.do(request{method: "GET", target: "/v1/kv/pay/a"}).body)
+		}
+		if values[0] != values[1] || !json.Valid([]byte(values[0])) {
+			t.Errorf("%q leaves %q and then %q", patch, values[0], values[1])
 		}
 	})
 }

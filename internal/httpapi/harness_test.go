@@ -39,8 +39,8 @@ type fakeReplicator struct {
 	full    bool
 	loss    error
 	silence bool
-	// overQuota is the answer of a state that has no room.
-	overQuota bool
+	// outcome, unless it is 0, is what every proposal comes to.
+	outcome config.Outcome
 	// delay is how long a proposal takes, unless its caller gives up first.
 	delay time.Duration
 	// barrier is the answer to every read barrier.
@@ -63,8 +63,8 @@ func (f *fakeReplicator) Propose(ctx context.Context, command []byte, freesSpace
 	if f.refusal != nil {
 		return config.Result{}, f.refusal
 	}
-	if f.overQuota {
-		return config.Result{Outcome: config.OutcomeQuota}, nil
+	if f.outcome != config.OutcomeNothing {
+		return config.Result{Outcome: f.outcome}, nil
 	}
 	if f.full && !freesSpace {
 		return config.Result{}, config.ErrDiskFull

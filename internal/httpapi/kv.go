@@ -121,6 +121,9 @@ func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, to target) erro
 	if put.If, err = precondition(r.Header); err != nil {
 		return err
 	}
+	if put.Idempotency, err = readIdempotencyKey(r.Header); err != nil {
+		return err
+	}
 	if put.MediaType != "" {
 		// Before the body, which may be long.
 		if err := config.CheckMediaType(put.MediaType); err != nil {
@@ -129,6 +132,9 @@ func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, to target) erro
 	}
 	dryRun, err := flag(to.query, "dry-run")
 	if err != nil {
+		return err
+	}
+	if err := checkDryRun(dryRun, put.Idempotency); err != nil {
 		return err
 	}
 	body, err := h.readBody(r, config.MaxValueBytes)
@@ -182,9 +188,13 @@ func (h *Handler) deleteKey(w http.ResponseWriter, r *http.Request, to target) e
 	if err != nil {
 		return err
 	}
+	idempotency, err := readIdempotencyKey(r.Header)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.WriteTimeout)
 	defer cancel()
-	result, err := h.Store.Delete(ctx, config.Delete{Namespace: to.namespace, Key: to.name, If: condition})
+	result, err := h.Store.Delete(ctx, config.Delete{Namespace: to.namespace, Key: to.name, If: condition, Idempotency: idempotency})
 	if err != nil {
 		return err
 	}

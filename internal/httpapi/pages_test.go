@@ -98,6 +98,8 @@ func TestThePageOfTheAPITellsTheLimits(t *testing.T) {
 		{"key, and prefix", size(config.MaxKeyBytes)},
 		{"value", size(config.MaxValueBytes)},
 		{"media type", size(config.MaxMediaTypeBytes)},
+		{"idempotency key", size(config.MaxIdempotencyKeyBytes)},
+		{"answers kept for idempotency keys of a namespace", config.MaxKeptResults},
 		{"keys that one revision changes", config.MaxRevisionChanges},
 		{"their keys and values together", size(config.MaxRevisionBytes)},
 		{"all live keys and values, unless set otherwise", size(set.QuotaBytes)},
@@ -123,6 +125,8 @@ func TestThePageOfTheAPITellsTheLimits(t *testing.T) {
 		{"connections to a node", DefaultMaxConnections},
 		{"requests that a node serves at a time", o.MaxRequests},
 		{"watches and waiting requests at a node", config.DefaultMaxWatches},
+		{"values that a node renders or patches at a time", o.MaxDocuments},
+		{"rendered prefixes that a node keeps", size(o.MaxRenderedBytes)},
 		{"bodies that a node takes at a time", size(o.MaxBodyBytes)},
 		{"replies that a node gathers at a time", size(o.MaxReplyBytes)},
 	} {

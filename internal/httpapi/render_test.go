@@ -225,3 +225,22 @@ func TestRenderedPrefixesInMemoryAreLimitedTogether(t *testing.T) {
 		t.Errorf("only %d bytes are kept", held)
 	}
 }
+
+// renderRefusals are what a rendered prefix alone is refused for.
+func renderRefusals() (list []documented) {
+	add := func(status int, code string, requests ...request) {
+		list = append(list, refused(status, code, requests...)...)
+	}
+	at := func(target string, header ...string) request {
+		return request{method: "GET", target: target, header: header}
+	}
+	add(400, "invalid_namespace", at("/v1/render/"), at("/v1/render/pay/a"))
+	add(400, "invalid_prefix", at("/v1/render/pay?prefix=/a"))
+	add(400, "invalid_revision", at("/v1/render/pay?revision=10000000000000000"))
+	add(400, "unsupported", at("/v1/render/pay?format=toml"), at("/v1/render/pay?format="), at("/v1/render/pay", `If-Match: "1"`))
+	add(400, "malformed", at("/v1/render/pay?wait=1s"), at("/v1/render/pay?revision=0"), at("/v1/render/pay?wait=1s&revision=1", "If-None-Match: *"))
+	add(409, "render_conflict", at("/v1/render/pay?prefix=a"))
+	add(504, "revision_not_reached", at("/v1/render/pay?revision=2"))
+	list[len(list)-1].retry = true
+	return list
+}

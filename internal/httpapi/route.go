@@ -31,7 +31,7 @@ type bodyKind uint8
 const (
 	// noBody requests are refused when they have one.
 	noBody bodyKind = iota
-	// valueBody is bytes of any type.
+	// valueBody is bytes of any type, or of those that the handler takes.
 	valueBody
 	// jsonBody is refused unless the client calls it application/json, which a
 	// page in a browser can't without asking first.
@@ -56,12 +56,16 @@ var routes = []route{
 		serve: (*Handler).getKey,
 	},
 	{
-		methods: []string{http.MethodPut}, path: "/v1/kv/{namespace}/{key}", query: []string{"dry-run"}, headers: []string{"If-Match", "If-None-Match"}, body: valueBody,
-		serve: (*Handler).putKey,
+		methods: []string{http.MethodPut}, path: "/v1/kv/{namespace}/{key}", query: []string{"dry-run"},
+		headers: []string{"If-Match", "If-None-Match", "Idempotency-Key"}, body: valueBody, serve: (*Handler).putKey,
 	},
 	{
-		methods: []string{http.MethodDelete}, path: "/v1/kv/{namespace}/{key}", headers: []string{"If-Match", "If-None-Match"},
-		serve: (*Handler).deleteKey,
+		methods: []string{http.MethodPatch}, path: "/v1/kv/{namespace}/{key}", query: []string{"dry-run"},
+		headers: []string{"If-Match", "Idempotency-Key"}, body: valueBody, serve: (*Handler).patchKey,
+	},
+	{
+		methods: []string{http.MethodDelete}, path: "/v1/kv/{namespace}/{key}",
+		headers: []string{"If-Match", "If-None-Match", "Idempotency-Key"}, serve: (*Handler).deleteKey,
 	},
 	{methods: reading, path: "/v1/keys/{namespace}", query: listParameters, serve: (*Handler).listKeys},
 	{methods: []string{http.MethodPost}, path: "/v1/batch", query: batchParameters, body: jsonBody, serve: (*Handler).readBatch},
@@ -180,15 +184,15 @@ func (row *route) check(r *http.Request) (url.Values, error) {
 			"Content-Encoding %.80q: a body is taken as it is sent, and can't be compressed", encoding)
 	}
 	if row.body == jsonBody {
-		return query, checkJSONType(r.Header.Get("Content-Type"))
+		return query, checkType(r.Header.Get("Content-Type"), "application/json")
 	}
 	return query, nil
 }
 
-// checkJSONType refuses all types but JSON's.
-func checkJSONType(contentType string) error {
-	if name, _, err := mime.ParseMediaType(contentType); err != nil || name != "application/json" {
-		return errMediaType.because("Content-Type is %.80q and must be application/json", contentType)
+// checkType refuses all types but one.
+func checkType(contentType, want string) error {
+	if name, _, err := mime.ParseMediaType(contentType); err != nil || name != want {
+		return errMediaType.because("Content-Type is %.80q and must be %s", contentType, want)
 	}
 	return nil
 }

@@ -58,6 +58,8 @@ func successes() []documented {
 		{name: "cluster", request: at("GET", "/v1/cluster"), status: 200},
 		{name: "overwrite", request: at("PUT", "/v1/kv/pay/a", `If-Match: "1"`), status: 200},
 		{name: "create", request: at("PUT", "/v1/kv/pay/new", "If-None-Match: *"), status: 201},
+		{name: "patch", request: patchOf(`{"w":1}`, `If-Match: "1"`), status: 200},
+		{name: "patch of whatever it is", request: patchOf(`{"w":1}`, "If-Match: *"), status: 200},
 		{name: "delete", request: at("DELETE", "/v1/kv/pay/a"), status: 204},
 		{name: "unchanged", request: at("GET", "/v1/kv/pay/a", `If-None-Match: "1"`), status: 304},
 	}
@@ -76,12 +78,7 @@ func oneKey(query string) request {
 func refusals() []documented {
 	var list []documented
 	add := func(status int, code string, requests ...request) {
-		for _, q := range requests {
-			list = append(list, documented{
-				name: fmt.Sprintf("%s %.60s %.60s", q.method, q.target, q.header), request: q,
-				status: status, code: code, outcome: "rejected",
-			})
-		}
+		list = append(list, refused(status, code, requests...)...)
 	}
 	at := func(method, target string, header ...string) request {
 		return request{method: method, target: target, header: header}
@@ -106,7 +103,7 @@ func refusals() []documented {
 		oneKey("?revision=0"), oneKey("?revision=-1"), oneKey("?revision="), at("PUT", "/v1/kv/pay/a?dry-run=yes"),
 		at("GET", "/v1/kv/pay/a?consistency=session&min-revision=x"), at("GET", "/v1/keys/pay?limit=0"), at("GET", "/v1/kv/pay/a?%zz=1"))
 	add(400, "unsupported", at("GET", "/v1/kv/pay/a?consistency=eventual"), at("GET", "/v1/kv/pay/a?revision=1"),
-		at("DELETE", "/v1/kv/pay/a?dry-run=1"), at("PUT", "/v1/kv/pay/a", "Idempotency-Key: x"), at("DELETE", "/v1/kv/pay/a", "Idempotency-Key: x"),
+		at("DELETE", "/v1/kv/pay/a?dry-run=1"), at("GET", "/v1/kv/pay/a", "Idempotency-Key: x"), at("PUT", "/v1/kv/pay/a?dry-run=1", "Idempotency-Key: x"),
 		at("GET", "/v1/kv/pay/a", `If-Match: "1"`), at("PUT", "/v1/kv/pay/a", `If-Match: "1", "2"`), at("PUT", "/v1/kv/pay/a", `If-None-Match: "1"`),
 		at("PUT", "/v1/kv/pay/a", "Content-Range: bytes 0-0/1"), request{method: "DELETE", target: "/v1/kv/pay/a", body: "x"}, request{method: "GET", target: "/v1/kv/pay/a", body: "x"},
 		at("GET", "/v1/kv/pay/a?wait=11m", `If-None-Match: "1"`), at("GET", "/v1/keys/pay", `If-None-Match: "1"`), at("GET", "/v1/cluster?x=1"),
@@ -115,10 +112,8 @@ func refusals() []documented {
 	add(403, "cross_origin", at("PUT", "/v1/kv/pay/a", "Sec-Fetch-Site: cross-site"), at("DELETE", "/v1/kv/pay/a", "Origin: http://evil.example"))
 	add(404, "key_not_found", at("GET", "/v1/kv/pay/none"), at("DELETE", "/v1/kv/pay/none"))
 	add(404, "no_such_endpoint", at("GET", "/"), at("GET", "/v1/kv"), at("GET", "/v2/kv/pay/a"), at("GET", "/v1/cluster/"), at("GET", "//v1/kv/pay/a"))
-	add(405, "method_not_allowed", at("POST", "/v1/kv/pay/a"), at("PATCH", "/v1/kv/pay/a"), at("OPTIONS", "/v1/kv/pay/a"), request{method: "POST", target: "/v1/kv/pay/a", body: "x"}, at("PUT", "/v1/keys/pay"), at("DELETE", "/v1/cluster"))
+	add(405, "method_not_allowed", at("POST", "/v1/kv/pay/a"), at("PATCH", "/v1/keys/pay"), at("OPTIONS", "/v1/kv/pay/a"), request{method: "POST", target: "/v1/kv/pay/a", body: "x"}, at("PUT", "/v1/keys/pay"), at("DELETE", "/v1/cluster"))
 	add(504, "revision_not_reached", oneKey("?revision=2"))
-	list[len(list)-1].retry = true
-	add(504, "revision_not_reached", at("GET", "/v1/render/pay?revision=2"))
 	list[len(list)-1].retry = true
 	add(400, "invalid_revision", oneKey("?revision=10000000000000000"))
 	add(412, "revision_mismatch", at("PUT", "/v1/kv/pay/a", `If-Match: "9"`), at("PUT", "/v1/kv/pay/a", "If-None-Match: *"),
@@ -131,14 +126,8 @@ func refusals() []documented {
 	add(415, "unsupported_media_type", request{method: "POST", target: "/v1/batch", header: []string{"Content-Type: text/plain"}, body: `{"items":[]}`},
 		request{method: "POST", target: "/v1/batch", body: `{"items":[]}`})
 	add(415, "unsupported_encoding", jsonPost("/v1/batch", "x", "Content-Encoding: gzip"), at("PUT", "/v1/kv/pay/a", "Content-Encoding: gzip"))
-	add(400, "invalid_namespace", at("GET", "/v1/render/"), at("GET", "/v1/render/pay/a"))
-	add(400, "invalid_prefix", at("GET", "/v1/render/pay?prefix=/a"))
-	add(400, "invalid_revision", at("GET", "/v1/render/pay?revision=10000000000000000"))
-	add(400, "unsupported", at("GET", "/v1/render/pay?format=toml"), at("GET", "/v1/render/pay?format="), at("GET", "/v1/render/pay", `If-Match: "1"`))
-	add(400, "malformed", at("GET", "/v1/render/pay?wait=1s"), at("GET", "/v1/render/pay?revision=0"), at("GET", "/v1/render/pay?wait=1s&revision=1", "If-None-Match: *"))
-	add(409, "render_conflict", at("GET", "/v1/render/pay?prefix=a"))
 	add(421, "unknown_host", at("GET", "/v1/kv/pay/a", "Host: evil.example"), at("PUT", "/v1/kv/pay/a", "Host: cfg.prod.svcx"))
-	return slices.Concat(list, watchRefusals())
+	return slices.Concat(list, watchRefusals(), renderRefusals(), patchRefusals())
 }
 
 func failure(name string, fault func(*fakeReplicator), q request, status int, code, outcome string, retry bool) documented {
@@ -164,6 +153,17 @@ func failures() []documented {
 	barrier := func(err error) func(*fakeReplicator) { return func(f *fakeReplicator) { f.barrier = err } }
 	lose := func(err error) func(*fakeReplicator) { return func(f *fakeReplicator) { f.loss = err } }
 	return []documented{
+		failure("patch that is late", barrier(config.ErrNotCaughtUp), patchOf("{}", `If-Match: "1"`), 504, "not_caught_up", "rejected", true),
+		failure("patch whose reading fails", barrier(errBroken), patchOf("{}", `If-Match: "1"`), 500, "internal", "rejected", false),
+		failure("patch beyond the quota", func(f *fakeReplicator) { f.outcome = config.OutcomeQuota }, patchOf("{}", `If-Match: "1"`), 507, "quota_exceeded", "rejected", false),
+		{
+			name: "patch of what isn't JSON", request: elsewhere(patchOf("{}", `If-Match: "2"`), "/v1/kv/pay/text"),
+			status: 409, code: "not_patchable", outcome: "rejected", prepare: func(a *api) { a.put("text", "{}") },
+		},
+		{
+			name: "patch with all turns taken", request: patchOf("{}", `If-Match: "1"`), status: 503, code: "overloaded", outcome: "rejected", retry: true,
+			prepare: func(a *api) { a.handler.OccupyDocuments(2) },
+		},
 		failure("put without a leader", refuse(config.ErrNoLeader), put, 503, "no_leader", "rejected", true),
 		failure("put under overload", refuse(config.ErrOverloaded), put, 503, "overloaded", "rejected", true),
 		failure("put while stopping", refuse(config.ErrStopping), put, 503, "stopping", "rejected", true),
@@ -180,7 +180,7 @@ func failures() []documented {
 		failure("trial that is late", barrier(config.ErrNotCaughtUp), trial, 504, "not_caught_up", "rejected", true),
 		failure("trial without a leader", barrier(config.ErrNoLeader), trial, 503, "no_leader", "rejected", true),
 		failure("trial with an error nobody knows", barrier(errBroken), trial, 500, "internal", "rejected", false),
-		failure("put beyond the quota", func(f *fakeReplicator) { f.overQuota = true }, put, 507, "quota_exceeded", "rejected", false),
+		failure("put beyond the quota", func(f *fakeReplicator) { f.outcome = config.OutcomeQuota }, put, 507, "quota_exceeded", "rejected", false),
 		{
 			name: "batch of what is forgotten", request: oneKey("?revision=1"), status: 410, code: "pruned", outcome: "rejected", prepare: forget,
 		},
@@ -233,7 +233,9 @@ func (d documented) run(t *testing.T) {
 				d.options(s, o)
 			}
 		})
-		a.put("a", "value-that-nobody-else-may-see")
+		if _, err := a.store.Put(t.Context(), config.Put{Namespace: "pay", Key: "a", Value: []byte(`{"v":"value-that-nobody-else-may-see"}`), MediaType: "application/json"}); err != nil {
+			t.Fatal(err)
+		}
 		if d.fault != nil {
 			a.fake.set(d.fault)
 		}

@@ -1,7 +1,5 @@
 package config
 
-import "slices"
-
 // DiffOptions says what two revisions are compared in.
 type DiffOptions struct {
 	// Prefix is what the keys begin with.
@@ -24,7 +22,8 @@ type Difference struct {
 	Before, After *Entry
 }
 
-// DiffPage is a part of the differences, in byte order of the keys.
+// DiffPage is a part of the differences, in byte order of the keys. It may be
+// empty and yet have a next one.
 type DiffPage struct {
 	Differences []Difference
 	// Next is the last key that was compared, empty at the end.
@@ -45,26 +44,25 @@ func (v *View) Diff(namespace string, o DiffOptions) (DiffPage, error) {
 	if o.Limit == 0 {
 		o.Limit = DefaultListLimit
 	}
-	keys := changedKeys(&v.journal, namespace, o.Prefix, min(o.From, o.To), max(o.From, o.To))
-	if at, found := slices.BinarySearch(keys, o.After); found {
-		keys = keys[at+1:]
-	} else {
-		keys = keys[at:]
-	}
 	var page DiffPage
-	size := 0
+	size, same, last := 0, 0, o.After
 	sp := v.space(namespace)
-	for i, key := range keys {
+	for key := range sp.mayDiffer(&v.journal, o.Prefix, after(o.After), min(o.From, o.To), max(o.From, o.To)) {
 		d := Difference{Key: key, Before: sp.at(key, o.From), After: sp.at(key, o.To)}
 		if sameContent(d.Before, d.After) {
-			continue
+			same++
+		} else {
+			size += d.Before.size() + d.After.size()
+			if n := len(page.Differences); n == o.Limit || n > 0 && size > maxPageValueBytes {
+				page.Next = last
+				break
+			}
+			page.Differences = append(page.Differences, d)
 		}
-		size += d.Before.size() + d.After.size()
-		if n := len(page.Differences); n == o.Limit || n > 0 && size > maxPageValueBytes {
-			page.Next = keys[i-1]
+		if last = key; same == maxPageSteps {
+			page.Next = last
 			break
 		}
-		page.Differences = append(page.Differences, d)
 	}
 	return page, nil
 }

@@ -18,6 +18,13 @@ func NewStateWithLimits(quota int64, ageMillis, revisions uint64, historyBytes i
 // PruneSteps is how many changes an index that adds nothing prunes at most.
 const PruneSteps = pruneSteps
 
+// MaxChangeSteps is how much a rollback looks at, and MaxPageSteps how much that
+// it doesn't show a page passes over.
+const (
+	MaxChangeSteps = maxChangeSteps
+	MaxPageSteps   = maxPageSteps
+)
+
 // ChangeListMax is the number of changes that the hub tells apart.
 const ChangeListMax = changeListMax
 

@@ -11,7 +11,7 @@ const (
 	// one item all the same.
 	maxPageValueBytes = MaxValueBytes
 	// maxPageSteps ends a page of an earlier revision early, after so many keys
-	// that were absent then.
+	// that were absent then, and one of differences after so many that don't differ.
 	maxPageSteps = 20_000
 	// delimiter is the one character that can group keys.
 	delimiter = "/"

@@ -99,25 +99,37 @@ func (v *View) ascend(namespace, from string, revision uint64, visit func(key st
 		sp.entries.Ascend(from, visit)
 		return
 	}
-	live := sp.entries.Iter()
-	more := live.Seek(from)
-	older := olderKeys{space: sp}
-	older.seek(from)
-	for more || older.more {
-		var key string
-		if more && (!older.more || live.Key() <= older.key) {
-			key = live.Key()
-		} else {
-			key = older.key
-		}
+	for key := range sp.keys(from) {
 		if !visit(key, sp.at(key, revision)) {
 			return
 		}
-		if more && live.Key() == key {
-			more = live.Next()
-		}
-		if older.more && older.key == key {
-			older.seek(key + "\x00")
+	}
+}
+
+// keys walks, in byte order, over the keys from one on that have a live entry or
+// an older one.
+func (s *space) keys(from string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		live := s.entries.Iter()
+		more := live.Seek(from)
+		older := olderKeys{space: s}
+		older.seek(from)
+		for more || older.more {
+			var key string
+			if more && (!older.more || live.Key() <= older.key) {
+				key = live.Key()
+			} else {
+				key = older.key
+			}
+			if !yield(key) {
+				return
+			}
+			if more && live.Key() == key {
+				more = live.Next()
+			}
+			if older.more && older.key == key {
+				older.seek(after(key))
+			}
 		}
 	}
 }

@@ -114,7 +114,8 @@ func (r Result) Err() error {
 	case OutcomeFutureRevision:
 		return ErrFutureRevision
 	case OutcomeTooLarge:
-		return fmt.Errorf("%w: a revision changes at most %d keys and %d bytes", ErrTooLarge, MaxRevisionChanges, MaxRevisionBytes)
+		return fmt.Errorf("%w: a revision changes at most %d keys and %d bytes, and a rollback finds them among at most %d",
+			ErrTooLarge, MaxRevisionChanges, MaxRevisionBytes, maxChangeSteps)
 	default:
 		panic(fmt.Sprintf("config: outcome %d has no error", r.Outcome))
 	}

@@ -2,13 +2,16 @@ package config
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 	"strings"
 )
 
 // Rollback writes, as a new revision, what the keys under a prefix were at an
 // earlier one: it puts back what was changed or deleted since and deletes what
-// is new. History stays.
+// is new. History stays. When the store has changed more than 65,536 keys since
+// then and there are as many under the prefix, live or in history, it is
+// ErrTooLarge, as when more would change than one revision takes.
 type Rollback struct {
 	Namespace string
 	// Prefix may be empty, for the whole namespace.
@@ -21,6 +24,11 @@ type Rollback struct {
 	// Idempotency is as in Put.
 	Idempotency string
 }
+
+// maxChangeSteps is how many changes in the journal, and after them how many keys
+// of the namespace, a rollback looks at to find what has changed; beyond both it
+// is too large. Apply does nothing else meanwhile.
+const maxChangeSteps = 1 << 16
 
 // rollbackFields is a rollback in the log. Append only.
 type rollbackFields struct {
@@ -73,8 +81,12 @@ func (s *State) rollback(f *rollbackFields) Result {
 	}
 	sp := s.space(f.Namespace)
 	var writes []write
-	size := int64(0)
-	for _, key := range changedKeys(&s.history.journal, f.Namespace, f.Prefix, f.To, s.revision) {
+	steps, size := 0, int64(0)
+	for key := range sp.mayDiffer(&s.history.journal, f.Prefix, f.Prefix, f.To, s.revision) {
+		if steps++; steps > maxChangeSteps {
+			result.Outcome = OutcomeTooLarge
+			return result
+		}
 		now, then := sp.get(key), sp.at(key, f.To)
 		if sameContent(now, then) {
 			continue
@@ -98,13 +110,40 @@ func (s *State) rollback(f *rollbackFields) Result {
 	return result
 }
 
+// mayDiffer walks, in byte order, over keys under a prefix from one on; among
+// them are all that differ between two revisions. It looks for them in the
+// journal, and where that has too much of others over all keys, so that
+// beginning the walk costs the same however long history is.
+func (s *space) mayDiffer(j *journal, prefix, from string, after, upTo uint64) iter.Seq[string] {
+	if s == nil {
+		return func(func(string) bool) {}
+	}
+	if keys, all := changedKeys(j, s.name, prefix, after, upTo); all {
+		at, _ := slices.BinarySearch(keys, from)
+		return slices.Values(keys[at:])
+	}
+	return func(yield func(string) bool) {
+		for key := range s.keys(max(prefix, from)) {
+			if !strings.HasPrefix(key, prefix) || !yield(key) {
+				return
+			}
+		}
+	}
+}
+
 // changedKeys returns, in byte order, the keys of a namespace under a prefix that
-// any revision after one and up to another changed.
-func changedKeys(j *journal, namespace, prefix string, after, upTo uint64) []string {
+// any revision after one and up to another changed. It gives up, and not all is
+// what it returns, when the revisions changed more than maxChangeSteps keys of
+// any name.
+func changedKeys(j *journal, namespace, prefix string, after, upTo uint64) (keys []string, all bool) {
 	seen := map[string]struct{}{}
+	steps := 0
 	for r := range j.from(after + 1) {
 		if r.Number > upTo {
 			break
+		}
+		if steps += max(1, len(r.Changes)); steps > maxChangeSteps {
+			return nil, false
 		}
 		for _, c := range r.Changes {
 			if c.Namespace == namespace && strings.HasPrefix(c.Entry.Key, prefix) {
@@ -112,12 +151,12 @@ func changedKeys(j *journal, namespace, prefix string, after, upTo uint64) []str
 			}
 		}
 	}
-	keys := make([]string, 0, len(seen))
+	keys = make([]string, 0, len(seen))
 	for key := range seen {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	return keys
+	return keys, true
 }
 
 // sameContent tells whether two entries, nil for an absent key, read the same.

@@ -114,6 +114,69 @@ func TestARollbackOfTooMuchIsRefusedAsAWhole(t *testing.T) {
 	}
 }
 
+// TestALongHistoryKeepsRollbacksAndDifferencesShort has more changes than are
+// looked through, of other keys and of those that are asked for.
+func TestALongHistoryKeepsRollbacksAndDifferencesShort(t *testing.T) {
+	const many = config.MaxChangeSteps + 1
+	l := newLog(t)
+	l.apply(put("a/1", "old"), put("a/2", "gone"), put("a/3", "same"))
+	rewrite := func() {
+		for i := 0; i < many; {
+			var operations []config.Operation
+			for ; len(operations) < config.MaxTxnOperations && i < many; i++ {
+				operations = append(operations, putOp(fmt.Sprintf("b/%05d", i), "b"))
+			}
+			l.apply(&config.Txn{Namespace: "pay", Then: operations})
+		}
+	}
+	rewrite()
+	first := l.state.View().Revision
+	l.apply(put("a/1", "new"), del("a/2"), put("a/4", "added"), put("a/3", "same"))
+	rewrite()
+	for _, prefix := range []string{"", "a/", "b/", "c"} {
+		got, pages := "", 0
+		o := config.DiffOptions{Prefix: prefix, From: first, To: l.state.View().Revision}
+		for more := true; more; more = o.After != "" {
+			page, err := l.state.View().Diff("pay", o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range page.Differences {
+				got += fmt.Sprintf("%s %s>%s, ", d.Key, valueOf(d.Before), valueOf(d.After))
+			}
+			o.After = page.Next
+			pages++
+		}
+		want, most := "", 1
+		if prefix == "" || prefix == "a/" {
+			want = "a/1 old>new, a/2 gone>, a/4 >added, "
+		}
+		if prefix == "" || prefix == "b/" {
+			most = many/config.MaxPageSteps + 1
+		}
+		if got != want || pages != most {
+			t.Errorf("under %q differs %q in %d pages, want %q in %d", prefix, got, pages, want, most)
+		}
+	}
+	for _, c := range []struct {
+		rollback config.Rollback
+		want     config.Outcome
+		changes  uint32
+	}{
+		{config.Rollback{Namespace: "pay", To: first}, config.OutcomeTooLarge, 0},
+		{config.Rollback{Namespace: "pay", Prefix: "b/", To: first}, config.OutcomeTooLarge, 0},
+		{config.Rollback{Namespace: "pay", Prefix: "b/0", To: first}, config.OutcomeApplied, 0},
+		{config.Rollback{Namespace: "none", To: first}, config.OutcomeApplied, 0},
+		{config.Rollback{Namespace: "pay", Prefix: "a/", To: first}, config.OutcomeApplied, 3},
+		// Of what is new the journal tells at once.
+		{config.Rollback{Namespace: "pay", To: l.state.View().Revision}, config.OutcomeApplied, 3},
+	} {
+		if got := l.apply(&c.rollback); got.Outcome != c.want || got.Changes != c.changes {
+			t.Errorf("%+v: %+v", c.rollback, got)
+		}
+	}
+}
+
 func TestADifferenceIsWhatReadsDifferently(t *testing.T) {
 	l := newLog(t)
 	l.apply(put("a", "1"), put("b", "1"), put("c", "1"), put("d", "1"))

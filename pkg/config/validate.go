@@ -94,7 +94,8 @@ func (s *Store) DetachSchema(ctx context.Context, d DetachSchema) (Result, error
 }
 
 // valuesSince walks over the live entries under a prefix that aren't in an older
-// view, nil for none: those are known to be good.
+// view, nil for none: those are known to be good. After very many changes it
+// walks over all again.
 func (v *View) valuesSince(known *View, namespace, prefix string) iter.Seq[*Entry] {
 	sp := v.space(namespace)
 	if known == nil || known.Revision < v.oldest {
@@ -105,7 +106,7 @@ func (v *View) valuesSince(known *View, namespace, prefix string) iter.Seq[*Entr
 		}
 	}
 	return func(yield func(*Entry) bool) {
-		for _, key := range changedKeys(&v.journal, namespace, prefix, known.Revision, v.Revision) {
+		for key := range sp.mayDiffer(&v.journal, prefix, prefix, known.Revision, v.Revision) {
 			if e := sp.get(key); e != nil && !yield(e) {
 				return
 			}
@@ -234,8 +235,8 @@ func (t *Txn) values() iter.Seq[*Entry] {
 func (r *Rollback) values(v *View) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
 		sp := v.space(r.Namespace)
-		for _, key := range changedKeys(&v.journal, r.Namespace, r.Prefix, r.To, v.Revision) {
-			if e := sp.at(key, r.To); e != nil && !yield(e) {
+		for key := range sp.mayDiffer(&v.journal, r.Prefix, r.Prefix, r.To, v.Revision) {
+			if e := sp.at(key, r.To); e != nil && e != sp.get(key) && !yield(e) {
 				return
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -27,11 +28,12 @@ func (s *session) open() (*client.Client, error) {
 		return nil, fmt.Errorf("--timeout %v: want a time to wait, such as 10s", s.timeout)
 	}
 	told := false
+	patience := cmp.Or(s.patience, fmt.Sprintf("trying for %v", s.timeout))
 	c, err := client.New(client.Options{
 		Endpoints: s.endpoints, HTTPClient: &http.Client{Transport: newTransport()}, Attempts: attemptsMax, PauseMax: pauseMax,
 		OnRetry: func(failure *client.Error, _ time.Duration) {
 			if !told {
-				fmt.Fprintf(s.err, "%s: %v; trying for %v\n", s.spokenName(), failure, s.timeout)
+				fmt.Fprintf(s.err, "%s: %v; %s\n", s.spokenName(), failure, patience)
 			}
 			told = true
 		},

@@ -22,6 +22,8 @@ type session struct {
 	// output is the form of what is printed, and documents how many were.
 	output    outputForm
 	documents int
+	// patience says how long a command tries; else that is the timeout.
+	patience string
 	// connected is set once the command line has been understood and a cluster
 	// is about to be asked.
 	connected bool
@@ -80,7 +82,8 @@ func (s *session) command() *cobra.Command {
 	complete(root, "output", completeOutput)
 	complete(root, "endpoint", cobra.NoFileCompletions)
 	root.AddCommand(s.getCommand(), s.putCommand(), s.editCommand(), s.deleteCommand(), s.listCommand(),
-		s.renderCommand(), s.exportCommand(), s.importCommand(), s.statusCommand(), s.membersCommand(), s.versionCommand())
+		s.watchCommand(), s.renderCommand(), s.exportCommand(), s.importCommand(), s.statusCommand(), s.membersCommand(),
+		s.versionCommand())
 	return root
 }
 

@@ -66,14 +66,11 @@ func (c *Client) Batch(ctx context.Context, items []BatchItem, o ReadOptions) (*
 		return nil, err
 	}
 	answer := new(Batch)
-	if err := reply.decode(batch, answer); err != nil {
+	if err := reply.readAs(batch, o, answer); err != nil {
 		return nil, err
 	}
 	if len(answer.Results) != len(items) {
 		return nil, reply.unreadable(batch, fmt.Errorf("%d results answer %d items", len(answer.Results), len(items)))
-	}
-	if err := o.stand(reply.header); err != nil {
-		return nil, reply.unreadable(batch, err)
 	}
 	return answer, nil
 }

@@ -44,14 +44,7 @@ type sentEntry struct {
 // MarshalJSON writes the form of the API.
 func (e Entry) MarshalJSON() ([]byte, error) {
 	sent := sentEntry{e.Namespace, e.Key, e.Revision, e.CreateRevision, e.Version, e.Type, nil, nil}
-	switch {
-	case e.Value == nil:
-	case utf8.Valid(e.Value):
-		text := string(e.Value)
-		sent.Text = &text
-	default:
-		sent.Base64 = e.Value
-	}
+	sent.Text, sent.Base64 = sendValue(e.Value)
 	return json.Marshal(sent)
 }
 
@@ -61,20 +54,42 @@ func (e *Entry) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &sent); err != nil {
 		return err
 	}
-	if sent.Text != nil && sent.Base64 != nil {
-		return errors.New("an entry has both text and base64")
-	}
-	*e = Entry{sent.Namespace, sent.Key, sent.Revision, sent.CreateRevision, sent.Version, sent.Type, sent.Base64}
-	if sent.Text != nil {
-		e.Value = []byte(*sent.Text)
-	}
-	return nil
+	*e = Entry{sent.Namespace, sent.Key, sent.Revision, sent.CreateRevision, sent.Version, sent.Type, nil}
+	var err error
+	e.Value, err = receiveValue(sent.Text, sent.Base64)
+	return err
 }
 
-// entryPath returns the path of a key, percent-encoded segment by segment. An
+// sendValue returns a value as text or base64, and neither for none.
+func sendValue(value []byte) (text *string, base64 []byte) {
+	switch {
+	case value == nil:
+		return nil, nil
+	case utf8.Valid(value):
+		s := string(value)
+		return &s, nil
+	}
+	return nil, value
+}
+
+// receiveValue is the reverse of sendValue.
+func receiveValue(text *string, base64 []byte) ([]byte, error) {
+	switch {
+	case text == nil:
+		return base64, nil
+	case base64 != nil:
+		return nil, errors.New("an entry has both text and base64")
+	}
+	return []byte(*text), nil
+}
+
+// entryPath returns the path of a key.
+func entryPath(namespace, key string) (string, error) { return keyPath("/v1/kv/", namespace, key) }
+
+// keyPath returns a path that ends in a key, percent-encoded segment by segment. An
 // empty segment or one of dots is left for the node to refuse, since a path that
 // was cleaned up on its way would be another key.
-func entryPath(namespace, key string) (string, error) {
+func keyPath(endpoint, namespace, key string) (string, error) {
 	if namespace == "" || key == "" {
 		return "", errors.New("client: a namespace and a key are needed")
 	}
@@ -85,7 +100,7 @@ func entryPath(namespace, key string) (string, error) {
 		}
 		segments[i] = escapeSegment(segment)
 	}
-	return "/v1/kv/" + escapeSegment(namespace) + "/" + strings.Join(segments, "/"), nil
+	return endpoint + escapeSegment(namespace) + "/" + strings.Join(segments, "/"), nil
 }
 
 // escapeSegment percent-encodes all but what RFC 3986 calls unreserved. It is

@@ -19,11 +19,8 @@ func (c *Client) Get(ctx context.Context, namespace, key string, o ReadOptions) 
 		return nil, err
 	}
 	entry := new(Entry)
-	if err := reply.decode(get, entry); err != nil {
+	if err := reply.readAs(get, o, entry); err != nil {
 		return nil, err
-	}
-	if err := o.stand(reply.header); err != nil {
-		return nil, reply.unreadable(get, err)
 	}
 	return entry, nil
 }

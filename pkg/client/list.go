@@ -71,11 +71,8 @@ func (c *Client) List(ctx context.Context, namespace string, o ListOptions) (*Pa
 		return nil, err
 	}
 	page := new(Page)
-	if err := reply.decode(list, page); err != nil {
+	if err := reply.readAs(list, o.ReadOptions, page); err != nil {
 		return nil, err
-	}
-	if err := o.stand(reply.header); err != nil {
-		return nil, reply.unreadable(list, err)
 	}
 	return page, nil
 }

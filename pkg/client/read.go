@@ -110,6 +110,17 @@ func (o ReadOptions) stand(header http.Header) error {
 	return nil
 }
 
+// readAs reads the JSON of an answer to a read, and what it is worth.
+func (r *reply) readAs(call call, o ReadOptions, value any) error {
+	if err := r.decode(call, value); err != nil {
+		return err
+	}
+	if err := o.stand(r.header); err != nil {
+		return r.unreadable(call, err)
+	}
+	return nil
+}
+
 // unreadable is the error of an answer that was a success and can't be read.
 func (r *reply) unreadable(call call, err error) error {
 	return &Error{Op: call.describe(), Status: r.status, Outcome: outcomeUnread(call), Err: err}

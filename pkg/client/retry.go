@@ -76,3 +76,11 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 		return false
 	}
 }
+
+// avoid has another endpoint asked first, if that one would be.
+func (c *Client) avoid(endpoint string) {
+	at := c.preferred.Load()
+	if c.options.Endpoints[at] == endpoint {
+		c.preferred.CompareAndSwap(at, (at+1)%int64(len(c.options.Endpoints)))
+	}
+}

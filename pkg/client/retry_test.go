@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -35,26 +36,48 @@ func (m members) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errDown
 	}
 	trace.GotConn(httptrace.GotConnInfo{})
-	answered := make(chan *http.Response, 1)
+	body, to := io.Pipe()
+	w := &pipedReply{header: http.Header{}, body: to, answered: make(chan int, 1)}
 	go func() {
-		w := httptest.NewRecorder()
 		defer func() {
 			if recover() != nil {
-				close(answered)
+				_ = to.CloseWithError(io.ErrUnexpectedEOF) // it never fails
+				close(w.answered)
 			}
 		}()
 		serve(w, r)
-		answered <- w.Result()
+		w.WriteHeader(http.StatusOK)
+		_ = to.Close() // it never fails
 	}()
+	// A body that is abandoned ends, as the request's context does.
+	stop := context.AfterFunc(r.Context(), func() { _ = body.CloseWithError(r.Context().Err()) })
 	select {
-	case response, ok := <-answered:
+	case status, ok := <-w.answered:
 		if !ok {
+			stop()
 			return nil, io.ErrUnexpectedEOF
 		}
-		return response, nil
+		return &http.Response{StatusCode: status, Header: w.header.Clone(), Body: body, Request: r}, nil
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
+}
+
+// pipedReply is a reply that is read while it is written.
+type pipedReply struct {
+	header   http.Header
+	body     *io.PipeWriter
+	once     sync.Once
+	answered chan int
+}
+
+func (p *pipedReply) Header() http.Header { return p.header }
+
+func (p *pipedReply) WriteHeader(status int) { p.once.Do(func() { p.answered <- status }) }
+
+func (p *pipedReply) Write(data []byte) (int, error) {
+	p.WriteHeader(http.StatusOK)
+	return p.body.Write(data)
 }
 
 // client returns a client of these members, a first.

@@ -59,30 +59,40 @@ func realServer(t *testing.T) *client.Client {
 	return c
 }
 
-// realURL serves the API of nodes over a store that replicates to nobody, and
-// returns where.
+// realURL serves the API of nodes and returns where.
 func realURL(t *testing.T) string {
 	t.Helper()
+	url, stop, err := startReal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return url
+}
+
+// startReal serves the API of nodes over a store that replicates to nobody, and
+// returns where, and what ends it.
+func startReal() (url string, stop func(), err error) {
 	state := config.NewState()
 	alone := &lonely{state: state}
 	store, err := config.NewStore(state, alone, config.StoreOptions{})
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
+	}
+	handler, err := httpapi.New(httpapi.Options{Store: store, Cluster: alone})
+	if err != nil {
+		return "", nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = store.Run(ctx) }) // it only ends with ctx
-	t.Cleanup(func() {
+	server := httptest.NewServer(handler)
+	return server.URL, func() {
+		server.CloseClientConnections()
+		server.Close()
 		cancel()
 		running.Wait()
-	})
-	handler, err := httpapi.New(httpapi.Options{Store: store, Cluster: alone})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
+	}, nil
 }
 
 func TestARealServerKeepsWhatIsPut(t *testing.T) {

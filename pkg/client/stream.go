@@ -22,6 +22,7 @@ var errSilent = errors.New("the node fell silent")
 // error when nothing comes for too long.
 type stream struct {
 	call     call
+	endpoint string
 	response *http.Response
 	lines    *bufio.Reader
 	// context ends with the stream; silence ends it when the timer does.
@@ -36,7 +37,7 @@ type stream struct {
 func (c *Client) follow(ctx context.Context, call call, patience time.Duration) (*stream, error) {
 	var s *stream
 	err := c.retry(ctx, call, func(endpoint string) error {
-		s = &stream{call: call, patience: patience}
+		s = &stream{call: call, endpoint: endpoint, patience: patience}
 		s.context, s.end = context.WithCancelCause(ctx)
 		s.silence = time.AfterFunc(patience, func() { s.end(errSilent) })
 		var err error
@@ -50,6 +51,7 @@ func (c *Client) follow(ctx context.Context, call call, patience time.Duration) 
 	if err != nil {
 		return nil, err
 	}
+	s.silence.Stop()
 	s.lines = bufio.NewReader(s.response.Body)
 	return s, nil
 }
@@ -66,7 +68,7 @@ func (s *stream) close() {
 // because names silence as the reason of an error that it caused.
 func (s *stream) because(err error) error {
 	if errors.Is(context.Cause(s.context), errSilent) {
-		return &Error{Op: s.call.describe(), Outcome: Rejected, Retryable: true, Err: errSilent}
+		return &Error{Op: s.call.describe(), Endpoint: s.endpoint, Outcome: Rejected, Retryable: true, Err: errSilent}
 	}
 	return err
 }
@@ -74,7 +76,9 @@ func (s *stream) because(err error) error {
 // line returns the next line without its end; io.EOF after the last. A line that
 // the answer ends within is an error.
 func (s *stream) line() ([]byte, error) {
+	// While the caller works, the node isn't the one who is silent.
 	s.silence.Reset(s.patience)
+	defer s.silence.Stop()
 	var line []byte
 	for {
 		piece, err := s.lines.ReadSlice('\n')
@@ -98,5 +102,6 @@ func (s *stream) line() ([]byte, error) {
 
 // broken is the error of a stream that can't be read to its end.
 func (s *stream) broken(err error) error {
-	return &Error{Op: s.call.describe(), Status: s.response.StatusCode, Outcome: outcomeUnread(s.call), Retryable: true, Err: err}
+	return &Error{Op: s.call.describe(), Endpoint: s.endpoint, Status: s.response.StatusCode,
+		Outcome: outcomeUnread(s.call), Retryable: true, Err: err}
 }

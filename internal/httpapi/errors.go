@@ -150,8 +150,10 @@ type problem struct {
 	Retryable bool   `json:"retryable"`
 	// CurrentETag is what a failed precondition met.
 	CurrentETag string `json:"currentETag,omitempty"`
-	Revision    uint64 `json:"revision"`
-	RequestID   string `json:"requestId"`
+	// OldestRevision is the oldest that can be read at, after one that can't.
+	OldestRevision uint64 `json:"oldestRevision,omitempty"`
+	Revision       uint64 `json:"revision"`
+	RequestID      string `json:"requestId"`
 }
 
 // kindOf is the one map from an error to what clients see of it.
@@ -186,6 +188,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if conflict := (*config.ConflictError)(nil); errors.As(err, &conflict) {
 		p.CurrentETag = etag(conflict.Current, formRaw)
+	}
+	if pruned := (*config.PrunedError)(nil); errors.As(err, &pruned) {
+		p.OldestRevision = pruned.Oldest
 	}
 	if invalid := (*config.InvalidError)(nil); errors.As(err, &invalid) {
 		p.Code = "invalid_" + strings.ReplaceAll(invalid.What, " ", "_")

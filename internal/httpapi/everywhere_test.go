@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/conclave-dev/conclave/internal/httpapi"
 	"github.com/conclave-dev/conclave/pkg/config"
@@ -17,11 +18,21 @@ func wholesome() []request {
 		{method: "DELETE", target: "/v1/kv/pay/a"},
 		{method: "GET", target: "/v1/keys/pay"},
 		{method: "GET", target: "/v1/watch/pay"},
+		{method: "GET", target: "/v1/history/pay/a"},
+		{method: "GET", target: "/v1/diff/pay?from=0"},
 		jsonPost("/v1/batch", `{"items":[{"namespace":"pay","key":"a"}]}`),
 		{method: "GET", target: "/v1/render/pay"},
 		{method: "GET", target: "/v1/cluster"},
 		{method: "GET", target: "/openapi.json"},
 	}
+}
+
+// ask adds a query to a target that may have one.
+func ask(target, query string) string {
+	if strings.Contains(target, "?") {
+		query = strings.Replace(query, "?", "&", 1)
+	}
+	return target + query
 }
 
 // faultsEverywhere are the failures that any operation may meet, or any that
@@ -37,9 +48,9 @@ func faultsEverywhere() (list []documented) {
 		strange.header = append([]string{"Host: evil.example"}, q.header...)
 		add(rejected(421, "unknown_host"), "at a strange host", strange)
 		strange = q
-		strange.target += "?%zz"
+		strange.target = ask(q.target, "?%zz")
 		add(rejected(400, "malformed"), "with a broken query", strange)
-		strange.target = q.target + "?colour=red"
+		strange.target = ask(q.target, "?colour=red")
 		add(rejected(400, "unsupported"), "with an unknown parameter", strange)
 		full := rejected(503, "overloaded")
 		full.retry, full.prepare = true, func(a *api) { a.handler.Occupy(1 << 20) }
@@ -63,7 +74,7 @@ func faultsEverywhere() (list []documented) {
 		default:
 			for _, d := range readFaults() {
 				asked := q
-				asked.target += d.target
+				asked.target = ask(q.target, d.target)
 				add(d, d.name, asked)
 			}
 		}

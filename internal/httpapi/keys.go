@@ -23,7 +23,7 @@ type pageBody struct {
 }
 
 // listParameters are the query parameters of a listing.
-var listParameters = append([]string{"prefix", "delimiter", "limit", "cursor", "values"}, readParameters...)
+var listParameters = append([]string{"prefix", "delimiter", "limit", "cursor", "values", "revision"}, readParameters...)
 
 // listKeys serves /v1/keys/{namespace}, a page at a time or as one stream.
 func (h *Handler) listKeys(w http.ResponseWriter, r *http.Request, to target) error {
@@ -33,6 +33,9 @@ func (h *Handler) listKeys(w http.ResponseWriter, r *http.Request, to target) er
 	}
 	fresh, err := readOptions(to.query)
 	if err != nil {
+		return err
+	}
+	if fresh.At, err = readRevision(to.query); err != nil {
 		return err
 	}
 	if accepts(r.Header, streamMediaType) {
@@ -63,12 +66,20 @@ func listOptions(query url.Values) (config.ListOptions, error) {
 	if o.Values, err = flag(query, "values"); err != nil {
 		return o, err
 	}
-	if query.Has("limit") {
-		if o.Limit, err = strconv.Atoi(query.Get("limit")); err != nil || o.Limit == 0 {
-			return o, errMalformed.because("limit %.80q is not a number from 1 to %d", query.Get("limit"), config.MaxListLimit)
-		}
+	o.Limit, err = readLimit(query)
+	return o, err
+}
+
+// readLimit reads how many items a page has at most, 0 for the default.
+func readLimit(query url.Values) (int, error) {
+	if !query.Has("limit") {
+		return 0, nil
 	}
-	return o, nil
+	limit, err := strconv.Atoi(query.Get("limit"))
+	if err != nil || limit == 0 {
+		return 0, errMalformed.because("limit %.80q is not a number from 1 to %d", query.Get("limit"), config.MaxListLimit)
+	}
+	return limit, nil
 }
 
 // writeJSON sends a JSON document.

@@ -19,7 +19,7 @@ type keyRead struct {
 }
 
 // keyParameters are the query parameters of a read of one key.
-var keyParameters = append([]string{"meta", "wait"}, readParameters...)
+var keyParameters = append([]string{"meta", "wait", "revision"}, readParameters...)
 
 // getKey serves GET and HEAD of /v1/kv/{namespace}/{key}.
 func (h *Handler) getKey(w http.ResponseWriter, r *http.Request, to target) error {
@@ -49,6 +49,15 @@ func readKeyRead(r *http.Request, to target) (*keyRead, error) {
 	}
 	if read.known, err = readTags(r.Header, "If-None-Match"); err != nil {
 		return nil, err
+	}
+	if read.fresh.At, err = readRevision(to.query); err != nil {
+		return nil, err
+	}
+	if read.fresh.At != 0 {
+		if to.query.Has("wait") {
+			return nil, errMalformed.because("wait and revision exclude each other: what was doesn't change")
+		}
+		return read, nil
 	}
 	read.wait, err = readWait(r, to.query, read.known != nil)
 	return read, err

@@ -73,10 +73,22 @@ type entryBody struct {
 	CreateRevision uint64 `json:"createRevision"`
 	Version        uint64 `json:"version"`
 	Type           string `json:"type"`
-	// A value is Text when it is UTF-8, else Base64. Both are nil where values
-	// weren't asked for.
+	shownValue
+}
+
+// shownValue is a value: Text when it is UTF-8, else Base64. Both are nil where
+// values weren't asked for.
+type shownValue struct {
 	Text   *string `json:"text,omitempty"`
 	Base64 *[]byte `json:"base64,omitempty"`
+}
+
+func newShownValue(value []byte) shownValue {
+	if !utf8.Valid(value) {
+		return shownValue{Base64: &value}
+	}
+	text := string(value)
+	return shownValue{Text: &text}
 }
 
 func newEntryBody(namespace string, e *config.Entry, withValue bool) entryBody {
@@ -84,13 +96,8 @@ func newEntryBody(namespace string, e *config.Entry, withValue bool) entryBody {
 		Namespace: namespace, Key: e.Key, Revision: e.ModRevision,
 		CreateRevision: e.CreateRevision, Version: e.Version, Type: e.MediaType,
 	}
-	switch {
-	case !withValue:
-	case utf8.Valid(e.Value):
-		text := string(e.Value)
-		body.Text = &text
-	default:
-		body.Base64 = &e.Value
+	if withValue {
+		body.shownValue = newShownValue(e.Value)
 	}
 	return body
 }

@@ -71,6 +71,8 @@ var routes = []route{
 	{methods: []string{http.MethodPost}, path: "/v1/batch", query: batchParameters, body: jsonBody, serve: (*Handler).readBatch},
 	{methods: reading, path: "/v1/render/{namespace}", query: renderParameters, headers: []string{"If-None-Match"}, serve: (*Handler).getRender},
 	{methods: reading, path: "/v1/watch/{namespace}", query: watchParameters, serve: (*Handler).watch},
+	{methods: reading, path: "/v1/history/{namespace}/{key}", query: historyParameters, serve: (*Handler).getHistory},
+	{methods: reading, path: "/v1/diff/{namespace}", query: diffParameters, serve: (*Handler).getDiff},
 	{methods: reading, path: "/v1/cluster", serve: (*Handler).getCluster},
 	{methods: reading, path: "/openapi.json", headers: []string{"If-None-Match"}, serve: (*Handler).getDocument},
 }

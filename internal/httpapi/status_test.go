@@ -38,7 +38,7 @@ func successes() []documented {
 	at := func(method, target string, header ...string) request {
 		return request{method: method, target: target, header: header, body: map[string]string{"PUT": "v"}[method]}
 	}
-	return []documented{
+	return slices.Concat([]documented{
 		{name: "read", request: at("GET", "/v1/kv/pay/a"), status: 200},
 		{name: "head", request: at("HEAD", "/v1/kv/pay/a"), status: 200},
 		{name: "bounded read", request: at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=1h"), status: 200},
@@ -62,7 +62,7 @@ func successes() []documented {
 		{name: "patch of whatever it is", request: patchOf(`{"w":1}`, "If-Match: *"), status: 200},
 		{name: "delete", request: at("DELETE", "/v1/kv/pay/a"), status: 204},
 		{name: "unchanged", request: at("GET", "/v1/kv/pay/a", `If-None-Match: "1"`), status: 304},
-	}
+	}, pastSuccesses())
 }
 
 // jsonPost is a POST as programs send it.
@@ -102,7 +102,7 @@ func refusals() []documented {
 		at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=2"), at("GET", "/v1/kv/pay/a?consistency=bounded&max-staleness=-2s"),
 		oneKey("?revision=0"), oneKey("?revision=-1"), oneKey("?revision="), at("PUT", "/v1/kv/pay/a?dry-run=yes"),
 		at("GET", "/v1/kv/pay/a?consistency=session&min-revision=x"), at("GET", "/v1/keys/pay?limit=0"), at("GET", "/v1/kv/pay/a?%zz=1"))
-	add(400, "unsupported", at("GET", "/v1/kv/pay/a?consistency=eventual"), at("GET", "/v1/kv/pay/a?revision=1"),
+	add(400, "unsupported", at("GET", "/v1/kv/pay/a?consistency=eventual"),
 		at("DELETE", "/v1/kv/pay/a?dry-run=1"), at("GET", "/v1/kv/pay/a", "Idempotency-Key: x"), at("PUT", "/v1/kv/pay/a?dry-run=1", "Idempotency-Key: x"),
 		at("GET", "/v1/kv/pay/a", `If-Match: "1"`), at("PUT", "/v1/kv/pay/a", `If-Match: "1", "2"`), at("PUT", "/v1/kv/pay/a", `If-None-Match: "1"`),
 		at("PUT", "/v1/kv/pay/a", "Content-Range: bytes 0-0/1"), request{method: "DELETE", target: "/v1/kv/pay/a", body: "x"}, request{method: "GET", target: "/v1/kv/pay/a", body: "x"},
@@ -127,7 +127,7 @@ func refusals() []documented {
 		request{method: "POST", target: "/v1/batch", body: `{"items":[]}`})
 	add(415, "unsupported_encoding", jsonPost("/v1/batch", "x", "Content-Encoding: gzip"), at("PUT", "/v1/kv/pay/a", "Content-Encoding: gzip"))
 	add(421, "unknown_host", at("GET", "/v1/kv/pay/a", "Host: evil.example"), at("PUT", "/v1/kv/pay/a", "Host: cfg.prod.svcx"))
-	return slices.Concat(list, watchRefusals(), renderRefusals(), patchRefusals())
+	return slices.Concat(list, watchRefusals(), pastRefusals(), renderRefusals(), patchRefusals())
 }
 
 func failure(name string, fault func(*fakeReplicator), q request, status int, code, outcome string, retry bool) documented {

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/conclave-dev/conclave/pkg/config"
+)
+
+// diffBody is a page of what differs between two revisions.
+type diffBody struct {
+	Namespace string           `json:"namespace"`
+	From      uint64           `json:"from"`
+	To        uint64           `json:"to"`
+	Changes   []differenceBody `json:"changes"`
+	// Next is the cursor of the next page, absent on the last one.
+	Next string `json:"next,omitempty"`
+}
+
+// differenceBody is a key that differs.
+type differenceBody struct {
+	Key    string     `json:"key"`
+	Change string     `json:"change"`
+	Before *entryBody `json:"before,omitempty"`
+	After  *entryBody `json:"after,omitempty"`
+}
+
+func newDifferenceBody(namespace string, d config.Difference) differenceBody {
+	body := differenceBody{Key: d.Key, Change: "modified"}
+	if d.Before != nil {
+		before := newEntryBody(namespace, d.Before, true)
+		body.Before = &before
+	} else {
+		body.Change = "created"
+	}
+	if d.After != nil {
+		after := newEntryBody(namespace, d.After, true)
+		body.After = &after
+	} else {
+		body.Change = "deleted"
+	}
+	return body
+}
+
+// diffParameters are the query parameters of a difference.
+var diffParameters = append([]string{"from", "to", "prefix", "limit", "cursor"}, readParameters...)
+
+// readDiff understands the query. A To of 0 stands for the newest revision.
+func readDiff(to target) (o config.DiffOptions, err error) {
+	query := to.query
+	o.Prefix = query.Get("prefix")
+	if err := config.CheckPrefix(o.Prefix); err != nil {
+		return o, err
+	}
+	if !query.Has("from") {
+		return o, errMalformed.because("from is missing: the revision to compare with")
+	}
+	if o.From, err = readCursor("from", query.Get("from")); err != nil {
+		return o, err
+	}
+	if query.Has("to") {
+		if o.To, err = readCursor("to", query.Get("to")); err != nil {
+			return o, err
+		}
+		if o.To == 0 {
+			return o, errMalformed.because("to is 0, when there was nothing")
+		}
+	}
+	if o.Limit, err = readLimit(query); err != nil {
+		return o, err
+	}
+	if query.Has("cursor") {
+		err = readDiffCursor(query.Get("cursor"), &o)
+	}
+	return o, err
+}
+
+// getDiff serves /v1/diff/{namespace}.
+func (h *Handler) getDiff(w http.ResponseWriter, r *http.Request, to target) error {
+	o, err := readDiff(to)
+	if err != nil {
+		return err
+	}
+	fresh, err := readOptions(to.query)
+	if err != nil {
+		return err
+	}
+	// The later of both must be here; View says so if it can't be.
+	fresh.At = max(o.From, o.To)
+	ctx, cancel := context.WithTimeout(r.Context(), h.ReadTimeout)
+	defer cancel()
+	view, standing, err := h.Store.View(ctx, fresh)
+	if err != nil {
+		return fmt.Errorf("diff of %s/%s: %w", to.namespace, o.Prefix, err)
+	}
+	if o.To == 0 {
+		o.To = view.Revision
+	}
+	standing.Revision = view.Revision
+	page, err := view.Diff(to.namespace, o)
+	if err != nil {
+		return fmt.Errorf("diff of %s/%s: %w", to.namespace, o.Prefix, err)
+	}
+	body := &diffBody{Namespace: to.namespace, From: o.From, To: o.To, Changes: []differenceBody{}}
+	for _, d := range page.Differences {
+		body.Changes = append(body.Changes, newDifferenceBody(to.namespace, d))
+	}
+	if page.Next != "" {
+		body.Next = diffCursor(o, page.Next)
+	}
+	return writeJSON(w, standing, body)
+}
+
+// diffCursor holds the revisions of the first page, so that all pages are of the
+// same, and the last key that was compared.
+func diffCursor(o config.DiffOptions, last string) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %d %s", o.From, o.To, last))
+}
+
+// readDiffCursor reads a cursor that must continue a difference with these options.
+func readDiffCursor(cursor string, o *config.DiffOptions) error {
+	if len(cursor) > 2*config.MaxKeyBytes {
+		return errBadCursor("it is too long")
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return errBadCursor(err.Error())
+	}
+	parts := strings.SplitN(string(text), " ", 3)
+	if len(parts) != 3 {
+		return errBadCursor("it was not made here")
+	}
+	from, fromErr := strconv.ParseUint(parts[0], 10, 64)
+	to, toErr := strconv.ParseUint(parts[1], 10, 64)
+	if fromErr != nil || toErr != nil || config.CheckKey(parts[2]) != nil {
+		return errBadCursor("it was not made here")
+	}
+	if from != o.From || o.To != 0 && to != o.To || !strings.HasPrefix(parts[2], o.Prefix) {
+		return errBadCursor(fmt.Sprintf("it continues another difference, from %d to %d", from, to))
+	}
+	o.To, o.After = to, parts[2]
+	return nil
+}

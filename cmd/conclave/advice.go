@@ -66,7 +66,7 @@ func (s *session) advice(err error) string {
 		return fmt.Sprintf("The key is at revision %d now. Read it, and if you still want to write: --if-match %d",
 			failure.CurrentRevision, failure.CurrentRevision)
 	case failure.Outcome == client.Unknown:
-		return "Read the key before you write again."
+		return "Read the key before you write again. With --idempotency-key, the same command can be given again."
 	case failure.Status == 0 && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("Nobody answered at %s within %v. Wait longer with --timeout, or ask another node with --endpoint.", s.where(), s.timeout)
 	case failure.Status == 0:

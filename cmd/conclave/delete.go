@@ -33,5 +33,6 @@ func (s *session) deleteCommand() *cobra.Command {
 		},
 	}
 	matchFlag(cmd, &options.IfRevision)
+	idempotencyFlag(cmd, &options.IdempotencyKey)
 	return cmd
 }

@@ -30,6 +30,12 @@ func matchFlag(cmd *cobra.Command, revision *uint64) {
 	cmd.Flags().Uint64Var(revision, "if-match", 0, "change the key only if this is its revision now")
 }
 
+// idempotencyFlag adds the name by which nodes know a write again.
+func idempotencyFlag(cmd *cobra.Command, key *string) {
+	cmd.Flags().StringVar(key, "idempotency-key", "",
+		"a name for this write, 1 to 255 characters: sent again within ten minutes it gets its first answer")
+}
+
 // checkCondition refuses a condition that would silently be none.
 func checkCondition(cmd *cobra.Command) error {
 	flag := cmd.Flag("if-match")

@@ -68,8 +68,10 @@ its media type, is told by the file's name unless --type says it.`,
 	cmd.Flags().StringVar(&text, "value", "", "the value itself")
 	cmd.Flags().StringVar(&options.Type, "type", "", "media type; otherwise told by the file's name")
 	matchFlag(cmd, &options.IfRevision)
+	idempotencyFlag(cmd, &options.IdempotencyKey)
 	cmd.Flags().BoolVar(&options.IfAbsent, "if-absent", false, "write only if there is no such key")
 	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "write nothing, and tell whether it would be written now; the revision is the store's")
+	cmd.MarkFlagsMutuallyExclusive("dry-run", "idempotency-key")
 	cmd.MarkFlagsMutuallyExclusive("if-match", "if-absent")
 	return cmd
 }

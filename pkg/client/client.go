@@ -129,6 +129,10 @@ type call struct {
 // writes reports whether the call may change the store.
 func (c call) writes() bool { return !c.reads && c.method != http.MethodGet }
 
+// repeatable reports whether the call may be sent again whatever became of it
+// before: it changes nothing, or the nodes answer it as they did the first time.
+func (c call) repeatable() bool { return !c.writes() || c.header.Get(idempotencyHeader) != "" }
+
 // describe names the call in errors.
 func (c call) describe() string { return c.method + " " + c.path }
 
@@ -144,7 +148,7 @@ type reply struct {
 func (c *Client) do(ctx context.Context, call call) (answer *reply, err error) {
 	err = c.retry(ctx, call, func(endpoint string) error {
 		attempt, cancel := ctx, context.CancelFunc(func() {})
-		if !call.writes() { // a write may not be given up for another attempt
+		if call.repeatable() { // another write may not be given up for another attempt
 			attempt, cancel = context.WithTimeout(ctx, c.options.AttemptTimeout)
 		}
 		defer cancel()

@@ -36,6 +36,10 @@ const (
 	CodeOutcomeUnknown  Code = "outcome_unknown"
 	CodeNotReached      Code = "revision_not_reached"
 	CodeNotCaughtUp     Code = "not_caught_up"
+	// CodeIdempotencyKeyReused: the key names another write.
+	CodeIdempotencyKeyReused Code = "idempotency_key_reused"
+	// CodeIdempotencyFull: too many keys are in use; it passes.
+	CodeIdempotencyFull Code = "idempotency_full"
 	CodeDiskFull        Code = "disk_full"
 	CodeQuota           Code = "quota_exceeded"
 )

@@ -11,12 +11,12 @@
 //   - A returned entry is one that the store held at a revision.
 //   - Every request that fails is an *Error which says whether a write was
 //     certainly not applied (Rejected) or may have been (Unknown).
-//   - A write is sent again only when it was certainly not applied, so it is applied
-//     once at most. Reads are sent again after whatever may pass: a refusal that is
-//     called retryable, or a connection that is refused or lost. Whoever repeats a
-//     write of unknown outcome should give it a condition from the start
-//     (IfRevision, IfAbsent): if the first was applied, the second is then refused
-//     with ErrChanged.
+//   - A write is sent again only when it was certainly not applied, or when it has an
+//     idempotency key, so it is applied once at most. Reads are sent again after
+//     whatever may pass: a refusal that is called retryable, or a connection that is
+//     refused or lost. Whoever repeats a write of unknown outcome should have given
+//     it a key (NewIdempotencyKey) or a condition (IfRevision, IfAbsent) from the
+//     start: if the first was applied, the second gets its answer, or ErrChanged.
 //   - All replies, waits and repetitions are bounded, and redirects are never followed.
 //
 // It uses the standard library alone, starts no goroutine and keeps no state

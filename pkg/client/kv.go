@@ -37,6 +37,9 @@ type PutOptions struct {
 	// applied now, which promises nothing about a later one. The revision is then
 	// the store's.
 	DryRun bool
+	// IdempotencyKey, if not empty, makes the write safe to send again: see
+	// NewIdempotencyKey. A dry run has none.
+	IdempotencyKey string
 }
 
 // Put writes one key and returns the store's revision that this made. On any
@@ -49,6 +52,7 @@ func (c *Client) Put(ctx context.Context, namespace, key string, value []byte, o
 	if o.IfAbsent {
 		header.Set("If-None-Match", "*")
 	}
+	nameWrite(header, o.IdempotencyKey)
 	var query url.Values
 	if o.DryRun {
 		query = url.Values{"dry-run": {"1"}}
@@ -61,12 +65,17 @@ type DeleteOptions struct {
 	// IfRevision, if not 0, deletes only if that is the key's revision now;
 	// ErrChanged otherwise.
 	IfRevision uint64
+	// IdempotencyKey, if not empty, makes the delete safe to send again: see
+	// NewIdempotencyKey.
+	IdempotencyKey string
 }
 
 // Delete deletes one key and returns the store's revision that this made;
 // ErrNotFound when there is none.
 func (c *Client) Delete(ctx context.Context, namespace, key string, o DeleteOptions) (revision uint64, err error) {
-	return c.write(ctx, call{method: http.MethodDelete, header: http.Header{}}, namespace, key, o.IfRevision)
+	header := http.Header{}
+	nameWrite(header, o.IdempotencyKey)
+	return c.write(ctx, call{method: http.MethodDelete, header: header}, namespace, key, o.IfRevision)
 }
 
 // write sends what Put and Delete have in common.

@@ -44,11 +44,11 @@ func (c *Client) retry(ctx context.Context, call call, send func(endpoint string
 	}
 }
 
-// again reports whether the call may be sent once more: a read after everything
-// that may pass, and a write only if it was certainly not applied.
+// again reports whether the call may be sent once more: after everything that may
+// pass if it is repeatable, and otherwise only if it was certainly not applied.
 func (e *Error) again(call call) bool {
-	if call.writes() && e.Outcome != Rejected {
-		return false
+	if e.Outcome != Rejected {
+		return call.repeatable()
 	}
 	return e.Retryable
 }

@@ -127,26 +127,31 @@ func unsure(w http.ResponseWriter, _ *http.Request) {
 func TestAnotherMemberIsAskedWhereTheOutcomeAllows(t *testing.T) {
 	for name, c := range map[string]struct {
 		first func(http.ResponseWriter, *http.Request)
-		// writes and reads tell which of them the second member must be asked for.
-		writes, reads bool
+		// writes, named and reads tell what the second member must be asked for: a
+		// write without an idempotency key, one with it, and a read.
+		writes, named, reads bool
 	}{
-		"down":              {nil, true, true},
-		"without a leader":  {leaderless(1), true, true},
-		"hanging":           {hangs, false, true},
-		"breaking off":      {breaks, false, true},
-		"unsure":            {unsure, false, false},
-		"a gateway between": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", 502) }, false, true},
+		"down":              {nil, true, true, true},
+		"without a leader":  {leaderless(1), true, true, true},
+		"hanging":           {hangs, false, true, true},
+		"breaking off":      {breaks, false, true, true},
+		"unsure":            {unsure, false, true, false},
+		"a gateway between": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad gateway", 502) }, false, true, true},
 		"refusing for good": {func(w http.ResponseWriter, _ *http.Request) {
 			problem(w, 400, `"code":"malformed","outcome":"rejected"`)
-		}, false, false},
+		}, false, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
 				store := members{"a": c.first, "b": written}.client(t, client.Options{})
 				if _, err := store.Put(ctx, "pay", "k", nil, client.PutOptions{}); (err == nil) != c.writes {
 					t.Errorf("Put = %v, want an answer of the second member: %v", err, c.writes)
+				}
+				store = members{"a": c.first, "b": written}.client(t, client.Options{})
+				if _, err := store.Put(t.Context(), "pay", "k", nil, client.PutOptions{IdempotencyKey: "one"}); (err == nil) != c.named {
+					t.Errorf("Put with a key = %v, want an answer of the second member: %v", err, c.named)
 				}
 				store = members{"a": c.first, "b": found}.client(t, client.Options{})
 				if _, err := store.Get(t.Context(), "pay", "k", client.ReadOptions{}); (err == nil) != c.reads {

@@ -136,6 +136,28 @@ func TestADryRunOnARealServerWritesNothing(t *testing.T) {
 	}
 }
 
+func TestARealServerKnowsAWriteWithAnIdempotencyKeyAgain(t *testing.T) {
+	ctx := t.Context()
+	c := realServer(t)
+	put := client.PutOptions{IdempotencyKey: client.NewIdempotencyKey(), IfAbsent: true}
+	first, err := c.Put(ctx, "pay", "k", []byte("v"), put)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := c.Put(ctx, "pay", "k", []byte("v"), put); err != nil || again != first {
+		t.Errorf("again: revision %d, %v, want the first answer, %d", again, err, first)
+	}
+	if _, err := c.Put(ctx, "pay", "k", []byte("other"), put); !errors.Is(err, client.CodeIdempotencyKeyReused) {
+		t.Errorf("another value with the same key: %v", err)
+	}
+	deletion := client.DeleteOptions{IdempotencyKey: client.NewIdempotencyKey()}
+	for range 2 {
+		if revision, err := c.Delete(ctx, "pay", "k", deletion); err != nil || revision != first+1 {
+			t.Errorf("Delete = %d, %v, want revision %d each time", revision, err, first+1)
+		}
+	}
+}
+
 func TestARealServerRefusesAsTheClientUnderstands(t *testing.T) {
 	ctx := t.Context()
 	c := realServer(t)
@@ -185,6 +207,7 @@ var codes = []client.Code{
 	client.CodeUnknownHost, client.CodeTooManyWatchers, client.CodeInternal, client.CodeNoLeader, client.CodeOverloaded,
 	client.CodeStopping, client.CodeParked, client.CodeNotReady, client.CodeTooStale, client.CodeOutcomeUnknown, client.CodeNotReached,
 	client.CodeNotCaughtUp, client.CodeDiskFull, client.CodeQuota, client.CodeRenderConflict,
+	client.CodeIdempotencyKeyReused, client.CodeIdempotencyFull,
 }
 
 func TestARealServerDescribesEveryCode(t *testing.T) {

@@ -65,6 +65,8 @@ func (s *session) advice(err error) string {
 	case errors.Is(err, client.ErrChanged):
 		return fmt.Sprintf("The key is at revision %d now. Read it, and if you still want to write: --if-match %d",
 			failure.CurrentRevision, failure.CurrentRevision)
+	case errors.Is(err, client.CodePruned) && failure.OldestRevision != 0:
+		return fmt.Sprintf("The oldest revision that can still be read is %d.", failure.OldestRevision)
 	case failure.Outcome == client.Unknown:
 		return "Read the key before you write again. With --idempotency-key, the same command can be given again."
 	case failure.Status == 0 && errors.Is(err, context.DeadlineExceeded):

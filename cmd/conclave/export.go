@@ -71,6 +71,7 @@ slashes.`,
 	flags.StringVar(&name, "name", "", "with configmap: the name of the ConfigMap")
 	formFlag(cmd, &format)
 	complete(cmd, "prefix", s.completePrefix)
+	revisionFlag(cmd, &options.ReadOptions)
 	readFlags(cmd, &options.ReadOptions)
 	return cmd
 }

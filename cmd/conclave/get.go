@@ -14,7 +14,7 @@ func (s *session) getCommand() *cobra.Command {
 		Short: "Print the value of a key",
 		Long: `Print the value of a key, byte for byte, or with --output json or yaml the whole
 entry with its revision.`,
-		Example:           "  conclave get pay db/url\n  conclave get pay db/url --consistency local --output json",
+		Example:           "  conclave get pay db/url\n  conclave get pay db/url --consistency local --output json\n  conclave get pay db/url --revision 42",
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: s.completeKey,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,6 +33,7 @@ entry with its revision.`,
 			})
 		},
 	}
+	revisionFlag(cmd, &options)
 	readFlags(cmd, &options)
 	return cmd
 }

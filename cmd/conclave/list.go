@@ -46,6 +46,7 @@ line with its value; with yaml, a document.`,
 	cmd.Flags().StringVar(&options.Prefix, "prefix", "", "only keys that begin with this")
 	cmd.Flags().BoolVar(&names, "names", false, "print the keys alone")
 	complete(cmd, "prefix", s.completePrefix)
+	revisionFlag(cmd, &options.ReadOptions)
 	readFlags(cmd, &options.ReadOptions)
 	return cmd
 }

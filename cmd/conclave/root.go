@@ -82,8 +82,8 @@ func (s *session) command() *cobra.Command {
 	complete(root, "output", completeOutput)
 	complete(root, "endpoint", cobra.NoFileCompletions)
 	root.AddCommand(s.getCommand(), s.putCommand(), s.editCommand(), s.deleteCommand(), s.listCommand(),
-		s.watchCommand(), s.renderCommand(), s.exportCommand(), s.importCommand(), s.statusCommand(), s.membersCommand(),
-		s.versionCommand())
+		s.watchCommand(), s.historyCommand(), s.diffCommand(), s.renderCommand(), s.exportCommand(), s.importCommand(), s.statusCommand(),
+		s.membersCommand(), s.versionCommand())
 	return root
 }
 

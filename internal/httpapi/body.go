@@ -64,8 +64,8 @@ func receive(r *http.Request, length, maxBytes int64) ([]byte, error) {
 }
 
 // maxDiscardBytes is how much of an unread body is read before its request is
-// refused: a few values.
-const maxDiscardBytes = 4 * config.MaxValueBytes
+// refused: twice the largest.
+const maxDiscardBytes = 2 * maxTxnBytes
 
 // discardBody reads on to the end of a body that was refused. A client that is
 // still sending when its connection is closed may lose the reply, and then

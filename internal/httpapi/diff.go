@@ -101,18 +101,27 @@ func (h *Handler) getDiff(w http.ResponseWriter, r *http.Request, to target) err
 		o.To = view.Revision
 	}
 	standing.Revision = view.Revision
-	page, err := view.Diff(to.namespace, o)
+	body, err := newDiff(view, to.namespace, o)
 	if err != nil {
-		return fmt.Errorf("diff of %s/%s: %w", to.namespace, o.Prefix, err)
+		return err
 	}
-	body := &diffBody{Namespace: to.namespace, From: o.From, To: o.To, Changes: []differenceBody{}}
+	return writeJSON(w, standing, body)
+}
+
+// newDiff reads a page.
+func newDiff(view *config.View, namespace string, o config.DiffOptions) (*diffBody, error) {
+	page, err := view.Diff(namespace, o)
+	if err != nil {
+		return nil, fmt.Errorf("diff of %s/%s: %w", namespace, o.Prefix, err)
+	}
+	body := &diffBody{Namespace: namespace, From: o.From, To: o.To, Changes: []differenceBody{}}
 	for _, d := range page.Differences {
-		body.Changes = append(body.Changes, newDifferenceBody(to.namespace, d))
+		body.Changes = append(body.Changes, newDifferenceBody(namespace, d))
 	}
 	if page.Next != "" {
 		body.Next = diffCursor(o, page.Next)
 	}
-	return writeJSON(w, standing, body)
+	return body, nil
 }
 
 // diffCursor holds the revisions of the first page, so that all pages are of the

@@ -20,6 +20,8 @@ func wholesome() []request {
 		{method: "GET", target: "/v1/watch/pay"},
 		{method: "GET", target: "/v1/history/pay/a"},
 		{method: "GET", target: "/v1/diff/pay?from=0"},
+		jsonPost("/v1/txn", `{"namespace":"pay","then":[{"op":"put","key":"a","text":"2"}]}`),
+		jsonPost("/v1/rollback/pay", `{"to":0}`),
 		jsonPost("/v1/batch", `{"items":[{"namespace":"pay","key":"a"}]}`),
 		{method: "GET", target: "/v1/render/pay"},
 		{method: "GET", target: "/v1/cluster"},
@@ -66,7 +68,7 @@ func faultsEverywhere() (list []documented) {
 			broken.options = func(_ *config.StoreOptions, o *httpapi.Options) { o.Cluster = fakeStatus{err: errBroken} }
 			add(broken, "that fails", q)
 		case q.target == "/openapi.json":
-		case q.method == http.MethodPut || q.method == http.MethodDelete || q.method == http.MethodPatch:
+		case q.method != http.MethodGet && q.target != "/v1/batch":
 			for _, d := range slices.Concat(writeFaults(), keyedFaults()) {
 				add(d, d.name, q)
 				list[len(list)-1].outcome = d.outcome

@@ -73,6 +73,11 @@ var routes = []route{
 	{methods: reading, path: "/v1/watch/{namespace}", query: watchParameters, serve: (*Handler).watch},
 	{methods: reading, path: "/v1/history/{namespace}/{key}", query: historyParameters, serve: (*Handler).getHistory},
 	{methods: reading, path: "/v1/diff/{namespace}", query: diffParameters, serve: (*Handler).getDiff},
+	{methods: []string{http.MethodPost}, path: "/v1/txn", headers: []string{"Idempotency-Key"}, body: jsonBody, serve: (*Handler).postTxn},
+	{
+		methods: []string{http.MethodPost}, path: "/v1/rollback/{namespace}", query: []string{"dry-run"},
+		headers: []string{"Idempotency-Key"}, body: jsonBody, serve: (*Handler).postRollback,
+	},
 	{methods: reading, path: "/v1/cluster", serve: (*Handler).getCluster},
 	{methods: reading, path: "/openapi.json", headers: []string{"If-None-Match"}, serve: (*Handler).getDocument},
 }

@@ -62,7 +62,7 @@ func successes() []documented {
 		{name: "patch of whatever it is", request: patchOf(`{"w":1}`, "If-Match: *"), status: 200},
 		{name: "delete", request: at("DELETE", "/v1/kv/pay/a"), status: 204},
 		{name: "unchanged", request: at("GET", "/v1/kv/pay/a", `If-None-Match: "1"`), status: 304},
-	}, pastSuccesses())
+	}, pastSuccesses(), txnSuccesses())
 }
 
 // jsonPost is a POST as programs send it.
@@ -127,7 +127,7 @@ func refusals() []documented {
 		request{method: "POST", target: "/v1/batch", body: `{"items":[]}`})
 	add(415, "unsupported_encoding", jsonPost("/v1/batch", "x", "Content-Encoding: gzip"), at("PUT", "/v1/kv/pay/a", "Content-Encoding: gzip"))
 	add(421, "unknown_host", at("GET", "/v1/kv/pay/a", "Host: evil.example"), at("PUT", "/v1/kv/pay/a", "Host: cfg.prod.svcx"))
-	return slices.Concat(list, watchRefusals(), pastRefusals(), renderRefusals(), patchRefusals())
+	return slices.Concat(list, watchRefusals(), pastRefusals(), txnRefusals(), renderRefusals(), patchRefusals())
 }
 
 func failure(name string, fault func(*fakeReplicator), q request, status int, code, outcome string, retry bool) documented {

@@ -81,8 +81,8 @@ func (s *session) command() *cobra.Command {
 	flags.VarP(&s.output, "output", "o", "text, json or yaml")
 	complete(root, "output", completeOutput)
 	complete(root, "endpoint", cobra.NoFileCompletions)
-	root.AddCommand(s.getCommand(), s.putCommand(), s.editCommand(), s.deleteCommand(), s.listCommand(),
-		s.watchCommand(), s.historyCommand(), s.diffCommand(), s.renderCommand(), s.exportCommand(), s.importCommand(), s.statusCommand(),
+	root.AddCommand(s.getCommand(), s.putCommand(), s.editCommand(), s.deleteCommand(), s.txnCommand(), s.listCommand(),
+		s.watchCommand(), s.historyCommand(), s.diffCommand(), s.rollbackCommand(), s.renderCommand(), s.exportCommand(), s.importCommand(), s.statusCommand(),
 		s.membersCommand(), s.versionCommand())
 	return root
 }

@@ -99,7 +99,7 @@ e2e: build bin/writer $(KUBE) ## clusters of processes, then on a real Kubernete
 	test/e2e/kube.sh
 
 # What evidence does, so many times each.
-EVIDENCE := -kill-rounds 300 -kill-points 5 -power-cuts 50 -flips 150 -leader-kills 100
+EVIDENCE := -kill-rounds 300 -kill-points 5 -power-cuts 50 -flips 150 -leader-kills 100 -retries 5000
 .PHONY: evidence
 evidence: ## the faults of the clusters of processes, many times (root, about an hour)
 	@mkdir -p bin

@@ -26,6 +26,8 @@ type request struct {
 	ifMatch  uint64
 	ifAbsent bool
 	value    string
+	// idempotency is the key of a write that may be sent again, empty for none.
+	idempotency string
 	// timeout is how long to wait for the answer; requestTimeout when it is 0.
 	timeout time.Duration
 }
@@ -73,6 +75,9 @@ func (c *cluster) do(n *node, r request) answer {
 	}
 	if r.ifAbsent {
 		sent.Header.Set("If-None-Match", "*")
+	}
+	if r.idempotency != "" {
+		sent.Header.Set("Idempotency-Key", r.idempotency)
 	}
 	reply, err := c.http.Do(sent)
 	if err != nil {

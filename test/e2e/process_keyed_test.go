@@ -49,11 +49,16 @@ type keyedWrite struct {
 	wanted []int
 }
 
-// startKeyedLoad starts the clients on a cluster that nobody else writes to.
+// startKeyedLoad starts the clients on a cluster that holds nothing, and that
+// nobody else writes to.
 func startKeyedLoad(t testing.TB, c *cluster) *keyedLoad {
 	t.Helper()
-	l := &keyedLoad{t: t, cluster: c, commits: map[uint64]keyedWrite{}}
-	l.base = c.awaitPut(c.random(), "before", "the first")
+	c.awaitAgreement()
+	view, err := c.view(c.random())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &keyedLoad{t: t, cluster: c, base: view.Revision, commits: map[uint64]keyedWrite{}}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	for i := range keyedClients {
@@ -179,6 +184,12 @@ func repeats(a, first answer) bool {
 		return a.status == first.status && a.etag == first.etag && *a.problem == *first.problem
 	}
 	return a.problem == first.problem && a.status == first.status && a.etag == first.etag && a.revision == first.revision
+}
+
+// lastWrite writes a key under a prefix that no client does.
+func lastWrite(prefix string) keyedWrite {
+	key := prefix + "last"
+	return keyedWrite{request{method: http.MethodPut, key: key, value: "the last", idempotency: "the last of " + key}, []int{http.StatusCreated}}
 }
 
 func (l *keyedLoad) count(attempt int, unknown bool) {

@@ -35,28 +35,40 @@ func TestRetriesPastKilledLeadersAreDoneOnce(t *testing.T) {
 }
 
 // A disturbance is what happens to the members of a cluster, in turns: the leader
-// is killed, the leadership is transferred, any member is killed.
-type disturbance struct{ leaders, transfers, others int }
+// is killed, the leadership is transferred, any member is killed, all are.
+type disturbance struct{ leaders, transfers, others, everyone int }
 
-// next does the next thing; meanwhile is called before and after it, and while a
-// killed member is away.
+// next does the next thing; meanwhile is called before it, and while a killed
+// member is away.
 func (d *disturbance) next(c *cluster, meanwhile func()) {
 	c.t.Helper()
 	meanwhile()
-	leader := c.awaitLeader(c.nodes)
-	victim := leader
-	switch (d.leaders + d.transfers + d.others) % 3 {
+	switch (d.leaders + d.transfers + d.others + d.everyone) % 4 {
 	case 0:
 		d.leaders++
+		c.replace(c.awaitLeader(c.nodes), meanwhile)
 	case 1:
 		d.transfers++
-		d.transfer(c)
-		meanwhile()
-		return
-	default:
+		c.transfer()
+	case 2:
 		d.others++
-		victim = c.random()
+		c.replace(c.random(), meanwhile)
+	default:
+		d.everyone++
+		each(c.nodes, (*node).kill)
+		c.start()
+		c.awaitReady()
 	}
+}
+
+func (d disturbance) String() string {
+	return fmt.Sprintf("%d times the leader, %d times any member and %d times all killed with -9, %d leaderships transferred",
+		d.leaders, d.others, d.everyone, d.transfers)
+}
+
+// replace kills a member and starts it again after a while.
+func (c *cluster) replace(victim *node, meanwhile func()) {
+	c.t.Helper()
 	victim.kill()
 	meanwhile()
 	victim.start()
@@ -64,7 +76,7 @@ func (d *disturbance) next(c *cluster, meanwhile func()) {
 }
 
 // transfer makes the leader hand over.
-func (d *disturbance) transfer(c *cluster) {
+func (c *cluster) transfer() {
 	c.t.Helper()
 	await(c.t, "the leadership is transferred", func() error {
 		leader, err := c.leaderOf(c.nodes)
@@ -76,8 +88,4 @@ func (d *disturbance) transfer(c *cluster) {
 		_, err = leader.admin().TransferLeadership(ctx, "")
 		return err
 	})
-}
-
-func (d disturbance) String() string {
-	return fmt.Sprintf("%d leaders and %d members killed with -9, %d leaderships transferred", d.leaders, d.others, d.transfers)
 }

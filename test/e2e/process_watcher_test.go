@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -27,6 +28,10 @@ type watcher struct {
 	// prefix is what it watches, from a revision on.
 	prefix string
 	from   uint64
+	// initial: it begins with the state instead, at any revision. state is what it
+	// was told of that, whole once synced is set.
+	initial, synced bool
+	state           []watchChange
 	// lines: it asks for a JSON document a line, not for server-sent events.
 	lines bool
 	// lifetime, if not 0, is how long a connection lasts at most: the watcher
@@ -129,7 +134,9 @@ func (w *watcher) stream(ctx context.Context) error {
 		n = w.nodes[rand.N(len(w.nodes))]
 	}
 	url := "http://" + n.http + "/v1/watch/" + namespace + "?prefix=" + w.prefix
-	if w.lines || w.streams == 0 {
+	if w.beginning() {
+		url, w.state = url+"&initial=1", nil
+	} else if w.lines || w.streams == 0 {
 		url += "&from=" + strconv.FormatUint(w.cursor, 10)
 	}
 	sent, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -138,7 +145,7 @@ func (w *watcher) stream(ctx context.Context) error {
 	}
 	if w.lines {
 		sent.Header.Set("Accept", "application/x-ndjson")
-	} else if w.streams > 0 {
+	} else if w.streams > 0 && !w.beginning() {
 		sent.Header.Set("Last-Event-ID", strconv.FormatUint(w.cursor, 10))
 	}
 	reply, err := w.cluster.http.Do(sent)
@@ -147,7 +154,7 @@ func (w *watcher) stream(ctx context.Context) error {
 	}
 	defer reply.Body.Close()
 	switch {
-	case reply.StatusCode == http.StatusServiceUnavailable:
+	case reply.StatusCode == http.StatusServiceUnavailable, reply.StatusCode == http.StatusGatewayTimeout:
 		return fmt.Errorf("node %s: %s", n.name, reply.Status)
 	case reply.StatusCode != http.StatusOK:
 		w.fault("node %s answers a watch after %d with %s", n.name, w.cursor, reply.Status)
@@ -166,11 +173,19 @@ func (w *watcher) stream(ctx context.Context) error {
 	}
 }
 
+// beginning reports whether it has yet to be told the state.
+func (w *watcher) beginning() bool { return w.initial && !w.synced }
+
 // take takes in what a member told.
 func (w *watcher) take(n *node, e sentEvent) error {
 	switch {
 	case e.Event == "bye":
 		return errors.New("bye")
+	case e.Event == "change" && e.Revision == 0 && w.beginning():
+		w.state = append(w.state, e.Changes...)
+		return nil
+	case e.Event == "sync" && w.beginning():
+		w.from, w.synced = e.Revision, true
 	case e.Event == "bookmark" && e.Revision >= w.cursor:
 		w.bookmarks++
 	case e.Event == "change" && e.Revision > w.cursor:
@@ -217,7 +232,9 @@ func readWatchEvent(text *bufio.Reader, lines bool) (e sentEvent, err error) {
 		case name == "data":
 			data = value
 		case line == "" && e.Event == "change":
-			e.Revision, err = strconv.ParseUint(id, 10, 64)
+			if id != "" { // There is none with a part of the state.
+				e.Revision, err = strconv.ParseUint(id, 10, 64)
+			}
 			return e, errors.Join(err, json.Unmarshal([]byte(data), &e.Changes))
 		case line == "" && e.Event != "":
 			return e, json.Unmarshal([]byte(data), &e)
@@ -234,7 +251,11 @@ func (w *watcher) check(t *testing.T, l *keyedLoad) {
 	for _, fault := range w.faults {
 		t.Errorf("%s: %s", who, fault)
 	}
-	want := under(l.events(), w.prefix, w.from)
+	events := l.events()
+	if state := stateAt(events, w.prefix, w.from); w.initial && !slices.Equal(w.state, state) {
+		t.Errorf("%s: it was told that the state is\n%+v, not\n%+v", who, w.state, state)
+	}
+	want := under(events, w.prefix, w.from)
 	for i, e := range want {
 		if i >= len(w.events) {
 			t.Errorf("%s: it ends before %v", who, e)
@@ -260,4 +281,25 @@ func under(events []watchEvent, prefix string, after uint64) []watchEvent {
 		}
 	}
 	return some
+}
+
+// stateAt returns what is under a prefix as of a revision, in the order of keys.
+func stateAt(events []watchEvent, prefix string, revision uint64) []watchChange {
+	live := map[string]watchChange{}
+	for _, e := range under(events, prefix, 0) {
+		for _, c := range e.changes {
+			switch {
+			case e.revision > revision:
+			case c.Op == "put":
+				live[c.Key] = c
+			default:
+				delete(live, c.Key)
+			}
+		}
+	}
+	var state []watchChange
+	for _, key := range slices.Sorted(maps.Keys(live)) {
+		state = append(state, live[key])
+	}
+	return state
 }

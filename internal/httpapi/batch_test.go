@@ -139,7 +139,7 @@ func TestABodyOfJSONIsReadStrictly(t *testing.T) {
 	for body, says := range map[string]string{
 		"":                                "ends before",
 		"{":                               "ends before",
-		"null x":                          "follows",
+		"null x":                          "null stands at byte 4",
 		`{"items":[]}{}`:                  "follows",
 		`[]`:                              "no array can stand there",
 		`{"items":7654321}`:               "no number can stand there",

@@ -34,9 +34,12 @@ var (
 	errCrossOrigin   = declare(kind{status: 403, code: "cross_origin", title: "A page of another origin may not do this"})
 	errNoEndpoint    = declare(kind{status: 404, code: "no_such_endpoint", title: "Nothing is served at this path"})
 	kindNotFound     = declare(kind{status: 404, code: "key_not_found", title: "No such key"})
+	errNoSchema      = declare(kind{status: 404, code: "schema_not_found", title: "No such schema"})
+	errNoSettings    = declare(kind{status: 404, code: "settings_not_found", title: "The namespace has no settings"})
 	errMethod        = declare(kind{status: 405, code: "method_not_allowed", title: "The path doesn't take this method"})
 	kindRender       = declare(kind{status: 409, code: "render_conflict", title: "The keys can't be one document of that form"})
 	errNotPatchable  = declare(kind{status: 409, code: "not_patchable", title: "The value isn't JSON that can be patched"})
+	kindLevel        = declare(kind{status: 409, code: "feature_level", title: "The feature level doesn't allow it"})
 	kindPruned       = declare(kind{status: 410, code: "pruned", title: "History no longer reaches that revision"})
 	kindConflict     = declare(kind{status: 412, code: "revision_mismatch", title: "Key changed since your read"})
 	kindTooLarge     = declare(kind{status: 413, code: "too_large", title: "The value or body is too large"})
@@ -44,6 +47,7 @@ var (
 	errEncoding      = declare(kind{status: 415, code: "unsupported_encoding", title: "The body is in a form that isn't taken"})
 	errMediaType     = declare(kind{status: 415, code: "unsupported_media_type", title: "The body is of a type that isn't taken"})
 	errUnknownHost   = declare(kind{status: 421, code: "unknown_host", title: "The request is for another host"})
+	kindSchema       = declare(kind{status: 422, code: "schema_violation", title: "The value doesn't satisfy the schema of its prefix"})
 	kindReused       = declare(kind{status: 422, code: "idempotency_key_reused", title: "The idempotency key belongs to another write"})
 	errNoCondition   = declare(kind{status: 428, code: "precondition_required", title: "The request must say what it is for"})
 	kindKeysFull     = declare(kind{status: 429, code: "idempotency_full", title: "Too many idempotency keys are in use", retryable: true})
@@ -55,12 +59,14 @@ var (
 	kindParked       = declare(kind{status: 503, code: "parked", title: "This member can't serve", retryable: true})
 	kindNotReady     = declare(kind{status: 503, code: "not_ready", title: "This member has not caught up since its start", retryable: true})
 	kindTooStale     = declare(kind{status: 503, code: "too_stale", title: "The state here is older than the bound", retryable: true})
+	kindSchemaRace   = declare(kind{status: 503, code: "schema_race", title: "Schemas or values changed while the values were checked", retryable: true})
 	// A write whose outcome is unknown isn't called retryable: sent again, it
 	// could undo what somebody wrote in between.
 	kindUnknown     = declare(kind{status: 504, code: "outcome_unknown", title: "What became of the write isn't known", unknown: true})
 	kindFuture      = declare(kind{status: 504, code: "revision_not_reached", title: "The store hasn't reached that revision", retryable: true})
 	kindNotCaughtUp = declare(kind{status: 504, code: "not_caught_up", title: "The state asked for wasn't here in time", retryable: true})
 	kindDiskFull    = declare(kind{status: 507, code: "disk_full", title: "There is no room on disk"})
+	kindTooMany     = declare(kind{status: 507, code: "too_many", title: "There are as many of them as there may be"})
 	kindQuota       = declare(kind{status: 507, code: "quota_exceeded", title: "The quota doesn't allow more bytes"})
 )
 
@@ -79,6 +85,10 @@ var kinds = []struct {
 }{
 	{config.ErrOutcomeUnknown, kindUnknown},
 	{config.ErrTooStale, kindTooStale}, // whatever the reason
+	{config.ErrSchema, kindSchema},     // also one that this member can't read
+	{config.ErrSchemaRace, kindSchemaRace},
+	{config.ErrTooMany, kindTooMany},
+	{config.ErrFeatureLevel, kindLevel},
 	{config.ErrInvalid, kindInvalid},
 	{config.ErrTooLarge, kindTooLarge},
 	{config.ErrNotFound, kindNotFound},
@@ -128,16 +138,22 @@ type harmlessError struct{ error }
 
 func (e *harmlessError) Unwrap() error { return e.error }
 
-// absentError is the answer to a read of a key that doesn't exist.
+// absentError is the answer to a read of what doesn't exist.
 type absentError struct {
 	standing config.Standing
 	etag     string
+	// what is config.ErrNotFound if nil.
+	what error
 }
 
-func (e *absentError) Error() string { return config.ErrNotFound.Error() }
+func (e *absentError) Error() string { return e.Unwrap().Error() }
 
-// Is makes errors.Is(err, config.ErrNotFound) hold.
-func (e *absentError) Is(target error) bool { return target == config.ErrNotFound }
+func (e *absentError) Unwrap() error {
+	if e.what == nil {
+		return config.ErrNotFound
+	}
+	return e.what
+}
 
 // problem is the body of an error (RFC 9457).
 type problem struct {
@@ -150,6 +166,8 @@ type problem struct {
 	Retryable bool   `json:"retryable"`
 	// CurrentETag is what a failed precondition met.
 	CurrentETag string `json:"currentETag,omitempty"`
+	// Errors are what is wrong with a value, or values, by a schema.
+	Errors []violation `json:"errors,omitempty"`
 	// OldestRevision is the oldest that can be read at, after one that can't.
 	OldestRevision uint64 `json:"oldestRevision,omitempty"`
 	Revision       uint64 `json:"revision"`
@@ -174,7 +192,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	k := kindOf(err)
 	p := problem{
 		Title: k.title, Status: k.status, Detail: err.Error(), Code: k.code, Outcome: "rejected",
-		Retryable: k.retryable, RequestID: h.requests.next(),
+		Retryable: k.retryable, RequestID: h.requests.next(), Errors: violations(err),
 	}
 	harmless := (*harmlessError)(nil)
 	if k.unknown && r.Method != http.MethodGet && r.Method != http.MethodHead && !errors.As(err, &harmless) {
@@ -192,7 +210,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if pruned := (*config.PrunedError)(nil); errors.As(err, &pruned) {
 		p.OldestRevision = pruned.Oldest
 	}
-	if invalid := (*config.InvalidError)(nil); errors.As(err, &invalid) {
+	if invalid := (*config.InvalidError)(nil); k == kindInvalid && errors.As(err, &invalid) {
 		p.Code = "invalid_" + strings.ReplaceAll(invalid.What, " ", "_")
 	}
 	if k == kindInternal {

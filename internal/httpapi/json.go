@@ -31,7 +31,7 @@ func (h *Handler) readJSON(r *http.Request, maxBytes int64, into any) error {
 
 // decodeJSON refuses what encoding/json would read and change in silence: bytes
 // that aren't UTF-8, half a surrogate pair, a name given twice in one object or in
-// another case, names that into doesn't have, and what follows the value. into is
+// another case, null, names that into doesn't have, and what follows the value. into is
 // made of structs, slices and pointers.
 func decodeJSON(data []byte, into any) error {
 	if !utf8.Valid(data) {
@@ -91,6 +91,9 @@ func checkNames(d *json.Decoder, known map[string]bool, depth int) error {
 	token, err := d.Token()
 	if err != nil {
 		return err
+	}
+	if token == nil {
+		return fmt.Errorf("null stands at byte %d, where nothing can be null", d.InputOffset())
 	}
 	opening, nested := token.(json.Delim)
 	if !nested {

@@ -49,6 +49,13 @@ type target struct {
 // reading are the methods of a read.
 var reading = []string{http.MethodGet, http.MethodHead}
 
+// conditions are the headers of a conditional write, and keyed those of one that
+// can be sent again.
+var (
+	conditions = []string{"If-Match", "If-None-Match"}
+	keyed      = []string{"If-Match", "If-None-Match", "Idempotency-Key"}
+)
+
 // routes is the table. A row here needs its operation in openapi.json.
 var routes = []route{
 	{
@@ -57,7 +64,7 @@ var routes = []route{
 	},
 	{
 		methods: []string{http.MethodPut}, path: "/v1/kv/{namespace}/{key}", query: []string{"dry-run"},
-		headers: []string{"If-Match", "If-None-Match", "Idempotency-Key"}, body: valueBody, serve: (*Handler).putKey,
+		headers: keyed, body: valueBody, serve: (*Handler).putKey,
 	},
 	{
 		methods: []string{http.MethodPatch}, path: "/v1/kv/{namespace}/{key}", query: []string{"dry-run"},
@@ -65,7 +72,7 @@ var routes = []route{
 	},
 	{
 		methods: []string{http.MethodDelete}, path: "/v1/kv/{namespace}/{key}",
-		headers: []string{"If-Match", "If-None-Match", "Idempotency-Key"}, serve: (*Handler).deleteKey,
+		headers: keyed, serve: (*Handler).deleteKey,
 	},
 	{methods: reading, path: "/v1/keys/{namespace}", query: listParameters, serve: (*Handler).listKeys},
 	{methods: []string{http.MethodPost}, path: "/v1/batch", query: batchParameters, body: jsonBody, serve: (*Handler).readBatch},
@@ -78,6 +85,33 @@ var routes = []route{
 		methods: []string{http.MethodPost}, path: "/v1/rollback/{namespace}", query: []string{"dry-run"},
 		headers: []string{"Idempotency-Key"}, body: jsonBody, serve: (*Handler).postRollback,
 	},
+	{methods: reading, path: "/v1/schemas/{namespace}", query: readParameters, serve: (*Handler).listSchemas},
+	{
+		methods: reading, path: "/v1/schemas/{namespace}/{prefix}", query: readParameters, headers: []string{"If-None-Match"},
+		serve: (*Handler).getSchema,
+	},
+	{
+		methods: []string{http.MethodPut}, path: "/v1/schemas/{namespace}/{prefix}",
+		headers: keyed, body: jsonBody, serve: (*Handler).putSchema,
+	},
+	{
+		methods: []string{http.MethodDelete}, path: "/v1/schemas/{namespace}/{prefix}",
+		headers: keyed, serve: (*Handler).deleteSchema,
+	},
+	{methods: reading, path: "/v1/settings", query: readParameters, headers: []string{"If-None-Match"}, serve: (*Handler).getSettings},
+	{methods: []string{http.MethodPut}, path: "/v1/settings", headers: conditions, body: jsonBody, serve: (*Handler).putSettings},
+	{methods: []string{http.MethodDelete}, path: "/v1/settings", headers: conditions, serve: (*Handler).deleteSettings},
+	{
+		methods: reading, path: "/v1/settings/{namespace}", query: readParameters, headers: []string{"If-None-Match"},
+		serve: (*Handler).getNamespaceSettings,
+	},
+	{
+		methods: []string{http.MethodPut}, path: "/v1/settings/{namespace}", headers: conditions, body: jsonBody,
+		serve: (*Handler).putNamespaceSettings,
+	},
+	{methods: []string{http.MethodDelete}, path: "/v1/settings/{namespace}", headers: conditions, serve: (*Handler).deleteNamespaceSettings},
+	{methods: reading, path: "/v1/usage", query: readParameters, serve: (*Handler).getUsage},
+	{methods: reading, path: "/v1/usage/{namespace}", query: readParameters, serve: (*Handler).getNamespaceUsage},
 	{methods: reading, path: "/v1/cluster", serve: (*Handler).getCluster},
 	{methods: reading, path: "/openapi.json", headers: []string{"If-None-Match"}, serve: (*Handler).getDocument},
 }
@@ -85,9 +119,12 @@ var routes = []route{
 // resource is a path of the table with all its rows. A path without variables
 // stands for itself. One with {namespace}, or {namespace} and a second name,
 // stands for all paths with the same beginning: what follows is the namespace up
-// to the next slash, and the last name has the rest, slashes included.
+// to the next slash, and the last name has the rest, slashes included. Where both
+// begin alike, the first slash tells them apart.
 type resource struct {
 	beginning string
+	// twin is set when another one has the same beginning.
+	twin bool
 	// names are the path's variables in order, none, one or two.
 	names  []string
 	routes []*route
@@ -111,6 +148,11 @@ func newResources(table []route) (list []*resource) {
 				one.names = strings.Split(strings.TrimSuffix(variables, "}"), "}/{")
 			}
 			byPath[row.path] = one
+			for _, other := range list {
+				if len(one.names)*len(other.names) > 0 && other.beginning == one.beginning {
+					one.twin, other.twin = true, true
+				}
+			}
 			list = append(list, one)
 		}
 		one.routes = append(one.routes, row)
@@ -126,6 +168,9 @@ func (o *resource) match(path string) (to target, ok bool, err error) {
 	}
 	rest, ok := strings.CutPrefix(path, o.beginning)
 	if !ok {
+		return to, false, nil
+	}
+	if o.twin && strings.Contains(rest, "/") != (len(o.names) > 1) {
 		return to, false, nil
 	}
 	to.namespace = rest

@@ -214,7 +214,7 @@ func failures() []documented {
 }
 
 func TestEveryStatusIsAnsweredAsDocumented(t *testing.T) {
-	for _, one := range slices.Concat(successes(), refusals(), failures(), faultsEverywhere()) {
+	for _, one := range slices.Concat(successes(), refusals(), failures(), schemaAnswers(), settingsAnswers(), faultsEverywhere()) {
 		one.run(t)
 		if one.method == http.MethodGet {
 			one.method, one.name = http.MethodHead, "HEAD: "+one.name

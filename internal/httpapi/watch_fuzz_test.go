@@ -11,7 +11,7 @@ import (
 // forms: every answer is a documented one, and no place among the watches is lost.
 func FuzzWatch(f *testing.F) {
 	for _, d := range slices.Concat(watchRefusals(), pastRefusals()) {
-		_, query, _ := strings.Cut(d.request.target, "?")
+		_, query, _ := strings.Cut(d.target, "?")
 		f.Add(query, "", "")
 	}
 	f.Add("prefix=db/&from=3", "7", "application/x-ndjson")

@@ -11,8 +11,7 @@ import (
 	"github.com/conclave-dev/conclave/pkg/config"
 )
 
-// pageBody is a page of a listing. All of it is as of Revision; the next page
-// may be of a later revision, never of an earlier one.
+// pageBody is a page of a listing. All pages are as of Revision.
 type pageBody struct {
 	Namespace string      `json:"namespace"`
 	Revision  uint64      `json:"revision"`

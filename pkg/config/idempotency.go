@@ -191,6 +191,10 @@ func (s *State) guarded(index uint64, f *guardedFields) Result {
 		}
 		return first.result
 	}
+	if f.Validated == neverValidated {
+		// Not even if it turns out to write no value, or nothing.
+		return Result{Outcome: OutcomeSchemaRace, Revision: s.revision}
+	}
 	if s.kept.full(f.Namespace) {
 		return Result{Outcome: OutcomeIdempotencyFull, Revision: s.revision}
 	}

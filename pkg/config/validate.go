@@ -69,9 +69,11 @@ func (s *Store) AttachSchema(ctx context.Context, a AttachSchema) (Result, error
 	}
 	var known *View
 	result, err := s.submit(ctx, g, command, false, func(v *View) (uint64, error) {
-		entries := v.valuesSince(known, a.Namespace, a.Prefix)
-		known = v
-		return v.Revision, offending(ctx, schema, entries)
+		err := offending(ctx, schema, v.valuesSince(known, a.Namespace, a.Prefix))
+		if err == nil {
+			known = v
+		}
+		return v.Revision, err
 	})
 	if err != nil {
 		return result, fmt.Errorf("attach a schema to %s/%s: %w", a.Namespace, a.Prefix, err)
@@ -140,9 +142,12 @@ func offending(ctx context.Context, schema *Schema, entries iter.Seq[*Entry]) er
 // submit has a write proposed, under its guard. validate, nil for a write that
 // needs none, returns what the values were validated by at a view; Apply refuses
 // the write if that is not so any more, and it is validated and proposed again.
+// So it is, once, when schemas refuse it, for the view may lag behind a change
+// that was acknowledged before the call.
 func (s *Store) submit(
 	ctx context.Context, g guard, command []byte, freesSpace bool, validate func(*View) (uint64, error),
 ) (Result, error) {
+	caughtUp := false
 	for attempt := 1; ; attempt++ {
 		view := s.state.View()
 		if err := checkLevel(command, view.Settings.FeatureLevel); err != nil {
@@ -152,10 +157,17 @@ func (s *Store) submit(
 		if validate != nil {
 			g.validated, refusal = validate(view)
 		}
-		if refusal != nil {
-			if g.idempotency == "" || !errors.Is(refusal, ErrSchema) {
-				return Result{}, refusal
+		switch {
+		case refusal == nil:
+		case !errors.Is(refusal, ErrSchema), caughtUp && g.idempotency == "":
+			return Result{}, refusal
+		case g.idempotency == "":
+			if err := s.catchUp(ctx); err != nil {
+				return Result{}, err
 			}
+			caughtUp = true
+			continue
+		default:
 			// The write may have been carried out when other schemas held. Then it
 			// returns that result, and otherwise it can't succeed.
 			g.validated = neverValidated
@@ -168,13 +180,25 @@ func (s *Store) submit(
 		if !errors.Is(err, ErrSchemaRace) {
 			return result, err
 		}
-		if refusal != nil {
+		if refusal != nil && caughtUp {
 			return Result{}, refusal
 		}
-		if attempt == validationAttempts || ctx.Err() != nil {
+		if attempt >= validationAttempts || ctx.Err() != nil {
 			return result, err
 		}
+		// What refused the proposal is in the local state.
+		caughtUp = true
 	}
+}
+
+// catchUp passes a read barrier before a write is validated. Its error means that
+// nothing was proposed.
+func (s *Store) catchUp(ctx context.Context) error {
+	err := s.barrier(ctx)
+	if errors.Is(err, ErrNotCaughtUp) {
+		return errTooLongToValidate
+	}
+	return err
 }
 
 // validate holds entries of a namespace to all schemas of a view that their keys

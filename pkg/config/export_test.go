@@ -59,3 +59,45 @@ const MaxConfiguredNamespaces = maxConfiguredSpaces
 
 // FollowSteps is how many changes a follower looks at in one go.
 const FollowSteps = followSteps
+
+// Validated puts the guard of its namespace around a command, of what a view has.
+func Validated(command []byte, v *View, never bool) []byte {
+	fields, err := decodeCommand(command)
+	if err != nil {
+		panic(err)
+	}
+	var namespace string
+	var g guard
+	switch f := fields.(type) {
+	case *putFields:
+		namespace = f.Namespace
+	case *deleteFields:
+		namespace = f.Namespace
+	case *txnFields:
+		namespace = f.Namespace
+	case *rollbackFields:
+		namespace = f.Namespace
+	case *attachFields:
+		g.namespace, g.validated = f.Namespace, v.Revision
+	case *detachFields:
+		namespace = f.Namespace
+	case *guardedFields:
+		g.idempotency, command, namespace = f.Idempotency, f.Command, f.Namespace
+		if commandKind(command[0]) == kindAttachSchema {
+			g.namespace, g.validated, namespace = namespace, v.Revision, ""
+		}
+	default:
+		return command
+	}
+	if namespace != "" {
+		g.namespace, g.validated = namespace, schemasOf(v.space(namespace))
+	}
+	if never {
+		g.validated = neverValidated
+	}
+	command, err = g.around(command)
+	if err != nil {
+		panic(err)
+	}
+	return command
+}

@@ -25,9 +25,10 @@ func (s *session) editCommand() *cobra.Command {
 		Short: "Change the value of a key in an editor",
 		Long: `Change the value of a key, or create it, in the editor that VISUAL or EDITOR names, or
 vi. It is written when the editor ends, and only if nobody changed the key
-meanwhile: otherwise the file that was edited is kept and named. A newline that the
-editor puts at the end of a value that had none is taken off again. --timeout counts
-for reading and for writing, not for the editor.`,
+meanwhile: otherwise the file that was edited is kept and named. A key that is not
+there and was given no value isn't made. A newline that the editor puts at the end of
+a value that had none is taken off again. --timeout counts for reading and for
+writing, not for the editor.`,
 		Example:           "  EDITOR=nano conclave edit pay app.json",
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: s.completeKey,
@@ -67,7 +68,7 @@ func (s *session) edit(ctx context.Context, c *client.Client, namespace, key, me
 	}
 	file := filepath.Join(dir, editName(key, options.Type))
 	changed, err := s.letEdit(ctx, file, entry.Value)
-	if err == nil && !options.IfAbsent && bytes.Equal(changed, entry.Value) && options.Type == entry.Type {
+	if err == nil && bytes.Equal(changed, entry.Value) && (options.IfAbsent || options.Type == entry.Type) {
 		fmt.Fprintf(s.err, "%s: nothing was changed\n", s.spokenName())
 		return os.RemoveAll(dir)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -70,5 +71,26 @@ func TestEditLosesNoConcurrentChange(t *testing.T) {
 				t.Errorf("kept %q, %v, want what was edited", text, err)
 			}
 		})
+	}
+}
+
+func TestAnEditorThatWritesNothingMakesNoKey(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	real := node(t)
+	env := func(name string) string { return map[string]string{"EDITOR": "true", "CONCLAVE_ENDPOINT": real}[name] }
+	for _, args := range [][]string{{"edit", "pay", "k"}, {"edit", "pay", "k", "--type", "application/json"}} {
+		var said bytes.Buffer
+		p := program{name: "conclave", env: env, in: strings.NewReader(""), out: io.Discard, err: &said}
+		if status := p.run(t.Context(), args); status != 0 || !strings.Contains(said.String(), "nothing was changed") {
+			t.Errorf("%q: status %d with %s", args, status, said.String())
+		}
+	}
+	c, err := client.New(client.Options{Endpoints: []string{real}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if entry, err := c.Get(t.Context(), "pay", "k", client.ReadOptions{}); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("Get = %+v, %v: a key was made", entry, err)
 	}
 }

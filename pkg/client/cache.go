@@ -25,7 +25,8 @@ type Cache struct {
 	// which replaces it at once.
 	entries, coming map[string]*Entry
 	revision        uint64
-	heard           time.Time
+	// heard is when entries were last known to be all up to revision.
+	heard time.Time
 	// changed is closed when entries change next; ready when they are first told.
 	changed, ready chan struct{}
 	told           sync.Once
@@ -53,7 +54,6 @@ func (k *Cache) Run(ctx context.Context) error {
 func (k *Cache) take(event *Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.heard = time.Now()
 	switch event.Kind {
 	case EventResync:
 		k.coming = map[string]*Entry{}
@@ -69,7 +69,8 @@ func (k *Cache) take(event *Event) {
 			into = k.coming
 		}
 		for i := range event.Changes {
-			if change := &event.Changes[i]; change.Deleted {
+			change := event.Changes[i] // a copy, for one entry must not keep all values of its revision
+			if change.Deleted {
 				delete(into, change.Entry.Key)
 			} else {
 				into[change.Entry.Key] = &change.Entry
@@ -79,6 +80,8 @@ func (k *Cache) take(event *Event) {
 			return
 		}
 	}
+	// A state that comes anew says nothing of the entries that are told meanwhile.
+	k.heard = time.Now()
 	k.revision = max(k.revision, event.Revision)
 	if event.Kind != EventBookmark {
 		close(k.changed)
@@ -120,9 +123,10 @@ func (k *Cache) Revision() uint64 {
 	return k.revision
 }
 
-// Age is how long ago a node last told anything, and Unproven before the first time.
-// While nodes can be reached it stays below about ten seconds. The node that tells may
-// itself be behind the cluster, so this is the least that the copy may be old.
+// Age is how long ago a node last told that what is here is all up to Revision, and
+// Unproven before the first time. While nodes can be reached it stays below about ten
+// seconds, but grows while the state is told anew after history was lost. The node that
+// tells may itself be behind the cluster, so this is the least that the copy may be old.
 func (k *Cache) Age() time.Duration {
 	k.mu.RLock()
 	defer k.mu.RUnlock()

@@ -77,10 +77,10 @@ func (s *stream) because(err error) error {
 // the answer ends within is an error.
 func (s *stream) line() ([]byte, error) {
 	// While the caller works, the node isn't the one who is silent.
-	s.silence.Reset(s.patience)
 	defer s.silence.Stop()
 	var line []byte
 	for {
+		s.silence.Reset(s.patience) // nor is one that sends a long line piece by piece
 		piece, err := s.lines.ReadSlice('\n')
 		if len(line)+len(piece) > lineBytesMax {
 			return nil, s.broken(fmt.Errorf("a line is longer than %d bytes", lineBytesMax))

@@ -1,12 +1,14 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/conclave-dev/conclave/pkg/client"
@@ -162,4 +164,43 @@ func TestARealServerSaysWhatAnAnswerIsWorth(t *testing.T) {
 	if _, err := c.Get(ctx, "pay", "k", client.ReadOptions{Consistency: client.Linear, MinRevision: 1}); !errors.Is(err, client.CodeMalformed) {
 		t.Errorf("levels that exclude each other: %v", err)
 	}
+}
+
+// TestALineThatComesSlowlyIsNoSilence sends one line for minutes, with pauses that
+// are shorter than anybody's patience.
+func TestALineThatComesSlowlyIsNoSilence(t *testing.T) {
+	const pieces = 30
+	synctest.Test(t, func(t *testing.T) {
+		connections := 0
+		slow := func(w http.ResponseWriter, r *http.Request) {
+			connections++
+			before, after := `{"key":"a","text":"`, "\"}\n"+`{"end":true,"revision":4,"entries":1}`+"\n"
+			if strings.HasPrefix(r.URL.Path, "/v1/watch/") {
+				before, after = "id: 4\nevent: change\ndata: "+`[{"op":"put","key":"a","revision":4,"text":"`, "\"}]\n\n"
+			}
+			fmt.Fprint(w, before)
+			for range pieces {
+				time.Sleep(10 * time.Second)
+				fmt.Fprint(w, strings.Repeat("v", 10_000))
+			}
+			fmt.Fprint(w, after)
+		}
+		store := members{"a": slow}.client(t, client.Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		for entry, err := range store.Entries(ctx, "pay", client.ListOptions{Values: true}) {
+			if err != nil || len(entry.Value) != pieces*10_000 {
+				t.Errorf("the listing tells %v", err)
+			}
+		}
+		for event, err := range store.Watch(ctx, "pay", client.WatchOptions{From: 3}) {
+			if err != nil || event.Revision != 4 || len(event.Changes[0].Entry.Value) != pieces*10_000 {
+				t.Errorf("the watch tells %v", err)
+			}
+			break
+		}
+		if connections != 2 {
+			t.Errorf("it took %d connections, want one for each", connections)
+		}
+	})
 }

@@ -253,3 +253,24 @@ func TestACacheKeepsTheOldStateUntilTheNewOneIsWhole(t *testing.T) {
 		<-ended
 	})
 }
+
+// TestACacheIsAsOldAsWhatItTells breaks off the state that comes anew, again and again:
+// what the cache tells meanwhile is the old one.
+func TestACacheIsAsOldAsWhatItTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{connections: append([]string{"put a\n9 sync\nresync\nhang"}, slices.Repeat([]string{"put b\ncut"}, 1000)...)}
+		cache := members{"a": s.serve, "b": s.serve}.client(t, client.Options{}).NewCache("pay", "")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- cache.Run(ctx) }()
+		if err := cache.Ready(ctx); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if _, there := cache.Get("a"); !there || cache.Revision() != 9 || cache.Age() != time.Minute {
+			t.Errorf("a is there: %v, at revision %d, %v old; want it at 9, a minute old", there, cache.Revision(), cache.Age())
+		}
+		cancel()
+		<-ended
+	})
+}

@@ -157,10 +157,12 @@ func TestABodyOfJSONIsReadStrictly(t *testing.T) {
 		item(`"key":"\ud800"`):            `"\\ud800" at byte 36 is half`,
 		item(`"key":"\uDC00\ud800"`):      "is half",
 		item(`"key":"\ud800\ud800"`):      "is half",
-		item(`"key":"\ud800` + "\xf0\x9f\x98\x80" + `"`): "is half",
-		item(`"key":`) + "\x00":                          "invalid character",
-		strings.Repeat(`{"items":[`, 9):                  "nested more than 16",
-		strings.Repeat("[", 500_000):                     "nested more than 16",
+		item(`"key":"\ud800` + "\xf0\x9f\x98\x80" + `"`):    "is half",
+		item(`"key":`) + "\x00":                             "invalid character",
+		strings.Repeat(`{"items":[`, 9):                     "nested more than 16",
+		strings.Repeat("[", 500_000):                        "nested more than 16",
+		`{"items":[` + strings.Repeat("{},", 300_000):       "an array has more than 1024 items",
+		`{"items":[` + strings.Repeat("{},", 1023) + "{}]}": "there are 1024 and must be 1 to 256",
 	} {
 		got := send(t, base, jsonPost("/v1/batch", body))
 		got.wantProblem(t, 400, "malformed")

@@ -12,8 +12,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxJSONDepth bounds the nesting of objects and arrays in a request.
-const maxJSONDepth = 16
+const (
+	// maxJSONDepth bounds the nesting of objects and arrays in a request.
+	maxJSONDepth = 16
+	// maxJSONItems bounds the items of an array, of which no request takes more than
+	// 256. The decoder makes tens of bytes of each, however short it is.
+	maxJSONItems = 1024
+)
 
 // readJSON reads a body of at most maxBytes that is one JSON value (RFC 8259)
 // with the fields of into and no others.
@@ -84,8 +89,9 @@ func addNames(names map[string]bool, t reflect.Type) {
 	}
 }
 
-// checkNames walks over one value and refuses one that is nested too deeply, or
-// an object that has a name twice or not exactly as it is known. Whether a known
+// checkNames walks over one value and refuses one that is nested too deeply, an
+// array of too many items, or an object that has a name twice or not exactly as it is
+// known. Whether a known
 // name stands at its place is for the decoder to say.
 func checkNames(d *json.Decoder, known map[string]bool, depth int) error {
 	token, err := d.Token()
@@ -103,7 +109,10 @@ func checkNames(d *json.Decoder, known map[string]bool, depth int) error {
 		return fmt.Errorf("it is nested more than %d deep, at byte %d", maxJSONDepth, d.InputOffset())
 	}
 	names := map[string]bool{}
-	for d.More() {
+	for items := 0; d.More(); items++ {
+		if opening == '[' && items == maxJSONItems {
+			return fmt.Errorf("an array has more than %d items, at byte %d", maxJSONItems, d.InputOffset())
+		}
 		if opening == '{' {
 			name, err := d.Token()
 			if err != nil {

@@ -128,6 +128,7 @@ func TestThePageOfTheAPITellsTheLimits(t *testing.T) {
 		{"query", size(maxQueryBytes)},
 		{"entity tags in one header", maxTags},
 		{"nesting of JSON in a request", maxJSONDepth},
+		{"items of an array in a request", maxJSONItems},
 		{"connections to a node", DefaultMaxConnections},
 		{"requests that a node serves at a time", o.MaxRequests},
 		{"watches and waiting requests at a node", config.DefaultMaxWatches},

@@ -99,11 +99,11 @@ e2e: build bin/writer $(KUBE) ## clusters of processes, then on a real Kubernete
 	test/e2e/kube.sh
 
 # What evidence does, so many times each.
-EVIDENCE := -kill-rounds 300 -kill-points 5 -power-cuts 50 -flips 150 -leader-kills 100 -retries 5000
+EVIDENCE := -kill-rounds 300 -kill-points 5 -power-cuts 50 -flips 150 -leader-kills 100 -retries 5000 -watch-rounds 60
 .PHONY: evidence
 evidence: ## the faults of the clusters of processes, many times (root, about an hour)
 	@mkdir -p bin
-	go test -timeout 3h -v -run 'Killed|PowerCut|Damaged|Full|Stalled|Clock|Membership' ./test/e2e $(EVIDENCE) > bin/evidence.log; \
+	go test -timeout 3h -v -run 'Killed|WatchersOfCut|PowerCut|Damaged|Full|Stalled|Clock|Membership' ./test/e2e $(EVIDENCE) > bin/evidence.log; \
 		status=$$?; grep -oE 'EVIDENCE.*|^--- .*|^FAIL.*' bin/evidence.log; exit $$status
 
 .PHONY: kube-up kube-down kube-demo

@@ -51,7 +51,8 @@ type Event struct {
 	Kind EventKind
 	// Revision is where a watch with From can go on without loss; 0 where none can.
 	Revision uint64
-	// Changes are what EventChange tells, in byte order of the keys.
+	// Changes are what EventChange tells: of a transaction in the order of its
+	// operations, otherwise in byte order of the keys.
 	Changes []Change
 }
 

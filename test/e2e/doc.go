@@ -19,8 +19,8 @@
 // They need Linux, and root where a network is cut or a file system is made. What
 // the product has no switch for is built in with go build -overlay: see alteration.
 // In make test each is done a few times. The flags -kill-rounds, -kill-points,
-// -power-cuts, -flips, -leader-kills and -retries say how often; make evidence has
-// large numbers for them, and prints a line of what came of each.
+// -power-cuts, -flips, -leader-kills, -retries and -watch-rounds say how often; make
+// evidence has large numbers for them, and prints a line of what came of each.
 //
 // The kube_ tests tell one story on a real Kubernetes: install the chart, form a
 // cluster, break it, delete it, while a writer inside (./writer) notes what it

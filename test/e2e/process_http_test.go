@@ -28,6 +28,8 @@ type request struct {
 	value    string
 	// idempotency is the key of a write that may be sent again, empty for none.
 	idempotency string
+	// txn: it is a transaction, and value its body.
+	txn bool
 	// timeout is how long to wait for the answer; requestTimeout when it is 0.
 	timeout time.Duration
 }
@@ -66,9 +68,15 @@ func (c *cluster) do(n *node, r request) answer {
 	if r.query != "" {
 		url += "?" + r.query
 	}
+	if r.txn {
+		url = "http://" + n.http + "/v1/txn"
+	}
 	sent, err := http.NewRequestWithContext(ctx, r.method, url, strings.NewReader(r.value))
 	if err != nil {
 		panic(err) // The test itself is wrong.
+	}
+	if r.txn {
+		sent.Header.Set("Content-Type", "application/json")
 	}
 	if r.ifMatch != 0 {
 		sent.Header.Set("If-Match", fmt.Sprintf("%q", strconv.FormatUint(r.ifMatch, 10)))

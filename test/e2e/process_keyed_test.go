@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -33,20 +35,31 @@ type keyedLoad struct {
 	mu sync.Mutex
 	// commits are the writes that changed something, by revision.
 	commits map[uint64]keyedWrite
+	// answers are of all writes, in order.
+	answers []answered
 	// faults are answers that a write which is done once doesn't get.
 	faults []string
-	// writes counts all that were answered, refused those of them that found
-	// their key otherwise than they wanted it, sent the requests, repeated those of
+	// refused counts the writes that found a key otherwise than they wanted it,
+	// transactions those that succeeded, sent the requests, repeated those of
 	// them that were not the first of their write, and unheard those of them that
 	// followed one whose outcome the client wasn't told.
-	writes, refused, sent, repeated, unheard int
+	refused, transactions, sent, repeated, unheard int
 }
 
-// A keyedWrite is a write of one key.
+// A keyedWrite is a write of one key, or a transaction.
 type keyedWrite struct {
 	request
 	// wanted are the statuses that it can be answered with.
 	wanted []int
+	// changes are what it does to keys when it succeeds: Op, Key and Text.
+	changes []watchChange
+}
+
+// answered is a write and its answer.
+type answered struct {
+	keyedWrite
+	answer answer
+	at     time.Time
 }
 
 // startKeyedLoad starts the clients on a cluster that holds nothing, and that
@@ -80,10 +93,6 @@ func (l *keyedLoad) work(ctx context.Context, client int) {
 	var chain uint64 // the revision of the key that it alone swaps
 	for sequence := 0; ctx.Err() == nil; sequence++ {
 		w := l.choose(client, sequence, chain)
-		w.idempotency = fmt.Sprintf("client %d, write %d", client, sequence)
-		if w.method == http.MethodPut {
-			w.value = w.idempotency
-		}
 		a, ok := l.insist(w)
 		if !ok {
 			return
@@ -98,27 +107,74 @@ func (l *keyedLoad) work(ctx context.Context, client int) {
 // choose returns a client's next write. What it wants is such that a second
 // execution would be answered otherwise than the first.
 func (l *keyedLoad) choose(client, sequence int, chain uint64) keyedWrite {
+	name := fmt.Sprintf("client %d, write %d", client, sequence)
 	own := func(sequence int) string { return fmt.Sprintf("own/%d/%d", client, sequence) }
-	switch sequence % 6 {
+	put := func(key string) watchChange { return watchChange{Op: "put", Key: key, Text: name} }
+	shared := fmt.Sprintf("shared/%d", rand.N(3))
+	contested := fmt.Sprintf("contested/%d", sequence) // which all clients want to make
+	switch sequence % 8 {
 	case 0:
-		return keyedWrite{request{method: http.MethodPut, key: own(sequence)}, []int{http.StatusCreated}}
+		return single(name, put(own(sequence)), request{}, http.StatusCreated)
 	case 1: // what was made just before
-		return keyedWrite{request{method: http.MethodDelete, key: own(sequence - 1)}, []int{http.StatusNoContent}}
+		return single(name, watchChange{Op: "delete", Key: own(sequence - 1)}, request{}, http.StatusNoContent)
 	case 2:
-		return keyedWrite{request{method: http.MethodPut, key: own(sequence), ifAbsent: true}, []int{http.StatusCreated}}
+		return single(name, put(own(sequence)), request{ifAbsent: true}, http.StatusCreated)
 	case 3:
-		key := fmt.Sprintf("shared/%d", rand.N(3))
-		return keyedWrite{request{method: http.MethodPut, key: key}, []int{http.StatusCreated, http.StatusOK}}
-	case 4: // which all clients want to make
-		key := fmt.Sprintf("contested/%d", sequence)
-		return keyedWrite{request{method: http.MethodPut, key: key, ifAbsent: true}, []int{http.StatusCreated, http.StatusPreconditionFailed}}
-	default:
-		r := request{method: http.MethodPut, key: fmt.Sprintf("chain/%d", client), ifMatch: chain, ifAbsent: chain == 0}
+		return single(name, put(shared), request{}, http.StatusCreated, http.StatusOK)
+	case 4:
+		return single(name, put(contested), request{ifAbsent: true}, http.StatusCreated, http.StatusPreconditionFailed)
+	case 5:
+		key := fmt.Sprintf("chain/%d", client)
 		if chain == 0 {
-			return keyedWrite{r, []int{http.StatusCreated}}
+			return single(name, put(key), request{ifAbsent: true}, http.StatusCreated)
 		}
-		return keyedWrite{r, []int{http.StatusOK}}
+		return single(name, put(key), request{ifMatch: chain}, http.StatusOK)
+	case 6: // of keys under several prefixes, one of which was made above
+		return together(name, own(sequence), false, put(own(sequence)), watchChange{Op: "delete", Key: own(sequence - 4)}, put(shared))
+	default:
+		return together(name, contested, true, put(contested), put(own(sequence)))
 	}
+}
+
+// single returns a write of one key, with the conditions of r.
+func single(name string, c watchChange, r request, wanted ...int) keyedWrite {
+	r.method, r.key, r.value, r.idempotency = http.MethodPut, c.Key, c.Text, name
+	if c.Op == "delete" {
+		r.method = http.MethodDelete
+	}
+	return keyedWrite{r, wanted, []watchChange{c}}
+}
+
+// together returns a transaction that makes changes when a key is absent. If not,
+// it reads the key if orElse is set, and is refused otherwise.
+func together(name, absent string, orElse bool, changes ...watchChange) keyedWrite {
+	type operation struct {
+		Op   string  `json:"op"`
+		Key  string  `json:"key"`
+		Text *string `json:"text,omitempty"`
+	}
+	body := struct {
+		Namespace string           `json:"namespace"`
+		If        []map[string]any `json:"if"`
+		Then      []operation      `json:"then"`
+		Else      []operation      `json:"else,omitempty"`
+	}{Namespace: namespace, If: []map[string]any{{"key": absent, "exists": false}}}
+	for _, c := range changes {
+		o := operation{Op: c.Op, Key: c.Key}
+		if c.Op == "put" {
+			o.Text = &c.Text
+		}
+		body.Then = append(body.Then, o)
+	}
+	if orElse {
+		body.Else = []operation{{Op: "get", Key: absent}}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // The test itself is wrong.
+	}
+	r := request{method: http.MethodPost, txn: true, key: absent, value: string(text), idempotency: name}
+	return keyedWrite{r, []int{http.StatusOK}, changes}
 }
 
 // insist sends a write until it is answered, and then up to twice more, and
@@ -183,13 +239,13 @@ func repeats(a, first answer) bool {
 	if a.problem != nil && first.problem != nil {
 		return a.status == first.status && a.etag == first.etag && *a.problem == *first.problem
 	}
-	return a.problem == first.problem && a.status == first.status && a.etag == first.etag && a.revision == first.revision
+	return a.problem == first.problem && a.status == first.status && a.etag == first.etag && a.revision == first.revision && a.value == first.value
 }
 
 // lastWrite writes a key under a prefix that no client does.
 func lastWrite(prefix string) keyedWrite {
-	key := prefix + "last"
-	return keyedWrite{request{method: http.MethodPut, key: key, value: "the last", idempotency: "the last of " + key}, []int{http.StatusCreated}}
+	c := watchChange{Op: "put", Key: prefix + "last", Text: "the last"}
+	return single("the last under "+prefix, c, request{}, http.StatusCreated)
 }
 
 func (l *keyedLoad) count(attempt int, unknown bool) {
@@ -214,10 +270,13 @@ func (l *keyedLoad) fault(format string, args ...any) {
 func (l *keyedLoad) note(w keyedWrite, a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.writes++
-	if a.status == http.StatusPreconditionFailed {
+	l.answers = append(l.answers, answered{w, a, time.Now()})
+	if a.status == http.StatusPreconditionFailed || w.txn && strings.HasPrefix(a.value, `{"succeeded":false,`) {
 		l.refused++
 		return
+	}
+	if w.txn {
+		l.transactions++
 	}
 	if other, twice := l.commits[a.revision]; twice {
 		l.faults = append(l.faults, fmt.Sprintf("two writes have revision %d: %s and %s", a.revision, other.idempotency, w.idempotency))
@@ -263,6 +322,7 @@ func (l *keyedLoad) showFaults() {
 func (l *keyedLoad) finish(t *testing.T) {
 	t.Helper()
 	l.end()
+	l.askAgain()
 	l.showFaults()
 	l.cluster.awaitAgreement()
 	view, err := l.cluster.view(l.cluster.random())
@@ -285,26 +345,58 @@ func (l *keyedLoad) finish(t *testing.T) {
 	}
 }
 
-// events returns what a watch after the base has to tell.
+// Answers are kept for ten minutes at least; some of those of the last
+// askedAfter are asked for again at the end.
+const (
+	askedAgain = 100
+	askedAfter = 5 * time.Minute
+)
+
+// askAgain sends some of the writes once more, long after they were answered, to
+// members most of which have been started anew since.
+func (l *keyedLoad) askAgain() {
+	l.t.Helper()
+	recent := slices.DeleteFunc(slices.Clone(l.answers), func(a answered) bool { return time.Since(a.at) > askedAfter })
+	rand.Shuffle(len(recent), func(i, j int) { recent[i], recent[j] = recent[j], recent[i] })
+	for _, one := range recent[:min(len(recent), askedAgain)] {
+		await(l.t, "an answer is given again", func() error {
+			one.timeout = requestTimeout
+			n := l.cluster.random()
+			a := l.cluster.do(n, one.request)
+			l.count(1, false)
+			if fault := one.judge(a, one.answer); fault != "" {
+				l.fault("%s %s, key %q, asked at node %s in the end: %s: %v; before: %v", one.method, one.key, one.idempotency, n.name, fault, a, one.answer)
+			} else if a.status == 0 || unanswered(a) {
+				return errors.New(a.String())
+			}
+			return nil
+		})
+	}
+}
+
+// events returns what a watch after the base has to tell; of a transaction, in
+// the order of its operations.
 func (l *keyedLoad) events() []watchEvent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	live := map[string]watchChange{}
 	var events []watchEvent
 	for _, revision := range slices.Sorted(maps.Keys(l.commits)) {
-		w := l.commits[revision]
-		c := watchChange{Op: "delete", Key: w.key, Revision: revision}
-		if w.method == http.MethodPut {
-			before, existed := live[w.key]
-			c.Op, c.Text, c.CreateRevision, c.Version = "put", w.value, revision, 1
-			if existed {
-				c.CreateRevision, c.Version = before.CreateRevision, before.Version+1
+		var changes []watchChange
+		for _, c := range l.commits[revision].changes {
+			c.Revision = revision
+			if before, existed := live[c.Key]; c.Op == "put" {
+				c.CreateRevision, c.Version = revision, 1
+				if existed {
+					c.CreateRevision, c.Version = before.CreateRevision, before.Version+1
+				}
+				live[c.Key] = c
+			} else {
+				delete(live, c.Key)
 			}
-			live[w.key] = c
-		} else {
-			delete(live, w.key)
+			changes = append(changes, c)
 		}
-		events = append(events, watchEvent{revision: revision, changes: []watchChange{c}})
+		events = append(events, watchEvent{revision: revision, changes: changes})
 	}
 	return events
 }
@@ -314,6 +406,6 @@ func (l *keyedLoad) figures() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return fmt.Sprintf("%d writes in %d requests, %d of them repeated, %d of those after an attempt of unknown outcome; "+
-		"%d revisions and %d refused compares, each once; all answers to a key equal",
-		l.writes, l.sent, l.repeated, l.unheard, len(l.commits), l.refused)
+		"%d revisions, of which %d of several keys, and %d failed conditions, each once; all answers to a key equal",
+		len(l.answers), l.sent, l.repeated, l.unheard, len(l.commits), l.transactions, l.refused)
 }

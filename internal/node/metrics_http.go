@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,30 +18,30 @@ func (m *metrics) measured(next http.Handler) http.Handler {
 	})
 }
 
+// routes are what requests are about: the part of the path after "/v1/".
+var routes = []string{
+	"kv", "keys", "batch", "txn", "watch", "history", "diff", "rollback", "render", "schemas", "settings", "usage", "cluster",
+}
+
 // routeOf names the kind of thing that a request is about. Those that wait for a
 // change are apart, since their time says nothing about the node.
 func routeOf(r *http.Request) string {
-	waits := strings.Contains(r.URL.RawQuery, "wait=") || strings.Contains(r.Header.Get("Prefer"), "wait")
-	switch path := r.URL.Path; {
-	case strings.HasPrefix(path, "/v1/kv/") && waits:
-		return "kv_wait"
-	case strings.HasPrefix(path, "/v1/kv/"):
-		return "kv"
-	case strings.HasPrefix(path, "/v1/keys/"):
-		return "keys"
-	case strings.HasPrefix(path, "/v1/watch/"):
-		return "watch"
-	case path == "/v1/cluster":
-		return "cluster"
-	default:
+	route, ok := strings.CutPrefix(r.URL.Path, "/v1/")
+	route, _, _ = strings.Cut(route, "/")
+	if !ok || !slices.Contains(routes, route) {
 		return "other"
 	}
+	waits := strings.Contains(r.URL.RawQuery, "wait=") || strings.Contains(r.Header.Get("Prefer"), "wait")
+	if waits && (route == "kv" || route == "render") {
+		return route + "_wait"
+	}
+	return route
 }
 
 // methodOf is the request's method, if the port serves it anywhere.
 func methodOf(r *http.Request) string {
 	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPost:
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodPost:
 		return r.Method
 	default:
 		return "other"

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/sync/semaphore"
 )
 
 // Limits of a schema. The work of validating is bounded beside them, see
@@ -96,10 +98,21 @@ func checkDialect(schema map[string]any, pointer string) error {
 	return nil
 }
 
+// maxValidatedBytes bounds the values that are being validated at a time. A document
+// in memory can take more than a hundred times what its text does.
+const maxValidatedBytes = MaxValueBytes
+
+// validated weighs the values that are being validated, of whatever store: the memory
+// is the process's.
+var validated = semaphore.NewWeighted(maxValidatedBytes)
+
 // Validate returns nil if value satisfies the schema, else a *SchemaError. A
 // value that is no JSON or YAML, by media type or by content, satisfies no
 // schema, and neither does one that takes too many steps to check.
 func (s *Schema) Validate(value []byte, mediaType string) error {
+	weight := min(int64(len(value)), maxValidatedBytes)
+	_ = validated.Acquire(context.Background(), weight) // it waits for others as long as they take
+	defer validated.Release(weight)
 	document, err := decodeDocument(value, mediaType)
 	if err != nil {
 		return &SchemaError{Violations: []Violation{{Message: err.Error()}}}

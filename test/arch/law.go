@@ -74,7 +74,7 @@ var dataPlane = Law{
 	"pkg/config": {
 		// The YAML of values is read by another library than that of our own files: see decision 0008.
 		May: slices.Concat([]string{"std", "github.com/tidwall/btree", "github.com/santhosh-tekuri/jsonschema/...",
-			"go.yaml.in/yaml/v3"}, msgpack),
+			"go.yaml.in/yaml/v3"}, msgpack, goroutines),
 		Never: []Ban{
 			{consensus, notConsensus},
 			{[]string{"net/http/..."}, "the meaning of a request belongs in internal/httpapi"},

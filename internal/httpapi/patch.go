@@ -145,6 +145,10 @@ func (h *Handler) patchBase(ctx context.Context, p *keyPatch) (*config.Entry, er
 			}
 			break
 		}
+		if p.revision < view.Oldest() {
+			return nil, fmt.Errorf("%w: it is for revision %d, which is pruned, so whether it was applied before can't be found out",
+				config.ErrOutcomeUnknown, p.revision)
+		}
 	}
 	return nil, &config.ConflictError{Current: revision, Revision: view.Revision}
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -132,6 +133,7 @@ func TestKilledAtNamedPointsLosesNothing(t *testing.T) {
 	c := mortalCluster(t)
 	c.start()
 	c.awaitReady()
+	c.keepLittleHistory()
 	l := startLoad(t, c, requestTimeout)
 	kills := 0
 	for range passes {
@@ -189,6 +191,26 @@ func mortalCluster(t *testing.T) *cluster {
 		n.env = []string{pointEnv + "=" + n.pointFile()}
 	}
 	return c
+}
+
+// keepLittleHistory makes the store forget all but the newest revisions. Else its
+// snapshots grow, and a larger one is taken after more writes.
+func (c *cluster) keepLittleHistory() {
+	c.t.Helper()
+	settings := strings.NewReader(`{"historyAgeMillis":1,"historyRevisions":100}`)
+	sent, err := http.NewRequestWithContext(c.t.Context(), http.MethodPut, "http://"+c.nodes[0].http+"/v1/settings", settings)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	sent.Header.Set("Content-Type", "application/json")
+	reply, err := c.http.Do(sent)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	reply.Body.Close()
+	if reply.StatusCode/100 != 2 {
+		c.t.Fatalf("PUT /v1/settings is answered with %s", reply.Status)
+	}
 }
 
 // killAt lets a member die at a point while the others go on, and brings it back.

@@ -96,6 +96,7 @@ func TestStories(t *testing.T) {
 			file = full
 		}
 		t.Chdir(t.TempDir())
+		t.Setenv("TMPDIR", t.TempDir())
 		s := &story{t: t, url: node(t), env: map[string]string{}}
 		datadriven.RunTest(t, file, s.step)
 	})

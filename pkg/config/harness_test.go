@@ -70,6 +70,8 @@ type fakeReplicator struct {
 	full       bool
 	barrier    func(context.Context) error
 	leaderless bool
+	// asked is called when somebody asks for the leader, as reads do.
+	asked func()
 }
 
 func (f *fakeReplicator) Propose(_ context.Context, command []byte, freesSpace bool) (config.Result, error) {
@@ -92,7 +94,12 @@ func (f *fakeReplicator) ReadBarrier(ctx context.Context) error {
 	return f.barrier(ctx)
 }
 
-func (f *fakeReplicator) Leader() (string, bool) { return "node-1", !f.leaderless }
+func (f *fakeReplicator) Leader() (string, bool) {
+	if f.asked != nil {
+		f.asked()
+	}
+	return "node-1", !f.leaderless
+}
 
 // newStore returns a store over a fake replicator.
 func newStore(t testing.TB, o config.StoreOptions) (*config.Store, *fakeReplicator) {

@@ -80,7 +80,10 @@ func (s *Store) page(ctx context.Context, namespace string, list ListOptions, fr
 }
 
 // Standing says what an answer of the local state would be worth now.
-func (s *Store) Standing() Standing { return s.standing(Local, s.state.View()) }
+func (s *Store) Standing() Standing {
+	_, standing := s.look(Local)
+	return standing
+}
 
 // View returns a view that is as fresh as o demands and, if o says At, can be
 // read there. The standing is that of an answer from it, at its revision or at
@@ -127,11 +130,11 @@ func (s *Store) newest(ctx context.Context, o ReadOptions) (*View, Standing, err
 	if err != nil {
 		return nil, Standing{}, err
 	}
-	view := s.state.View()
+	view, standing := s.look(o.Level)
 	if view.fault != nil {
 		return nil, Standing{}, fmt.Errorf("%w: %w", ErrParked, view.fault)
 	}
-	return view, s.standing(o.Level, view), nil
+	return view, standing, nil
 }
 
 // Refresh brings the local state up to what was acknowledged anywhere before the
@@ -185,15 +188,19 @@ func (s *Store) awaitChange(ctx context.Context, revision uint64) (reached bool,
 	}
 }
 
-func (s *Store) standing(level Level, view *View) Standing {
+// look returns the state as it is, and what an answer from it is worth.
+func (s *Store) look(level Level) (*View, Standing) {
+	// Before the view: a barrier that ends in between says nothing of it.
+	fresh := s.freshNanos.Load()
+	view := s.state.View()
 	standing := Standing{Revision: view.Revision, Level: level, LeaderKnown: s.LeaderKnown(), Staleness: NeverFresh}
 	// A linear answer is fresh by definition and needs no clock.
 	if level == Linear {
 		standing.Staleness = 0
-	} else if fresh := s.freshNanos.Load(); fresh >= 0 {
+	} else if fresh >= 0 {
 		standing.Staleness = s.now().Sub(s.made) - time.Duration(fresh)
 	}
-	return standing
+	return view, standing
 }
 
 // lateRead gives a read that ran out of time the error that says so.

@@ -113,6 +113,35 @@ func TestStalenessCountsFromTheBeginningOfTheLastBarrierThatSucceeded(t *testing
 	})
 }
 
+func TestABarrierThatEndsDuringAReadSaysNothingOfItsAnswer(t *testing.T) {
+	for _, o := range []config.ReadOptions{{Level: config.Local}, {Level: config.Session}, bounded(time.Minute)} {
+		synctest.Test(t, func(t *testing.T) {
+			store, fake := newStore(t, config.StoreOptions{})
+			fake.apply(put("a", "1"))
+			if err := store.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			// The reader is held up between its look at the state and its answer.
+			fake.asked = func() {
+				fake.asked = nil
+				fake.apply(put("a", "2"))
+				time.Sleep(time.Second)
+				if err := store.Refresh(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			e, standing, err := store.Get(t.Context(), "pay", "a", o)
+			if err != nil || string(e.Value) != "1" || standing.Revision != 1 {
+				t.Fatalf("%v: %+v, %+v, %v", o.Level, e, standing, err)
+			}
+			if standing.Staleness != 2*time.Second {
+				t.Errorf("%v: what a write replaced 1s ago, and a barrier looked at 2s ago, has an age of %v", o.Level, standing.Staleness)
+			}
+		})
+	}
+}
+
 func TestASessionReadWaitsUntilItsRevisionIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, fake := newStore(t, config.StoreOptions{})

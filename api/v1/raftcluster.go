@@ -85,6 +85,11 @@ type RaftClusterSpec struct {
 	// +kubebuilder:default={}
 	Client ClientSpec `json:"client,omitzero"`
 
+	// networkPolicy tells from where the members' ports may be reached.
+	// +optional
+	// +kubebuilder:default={}
+	NetworkPolicy NetworkPolicySpec `json:"networkPolicy,omitzero"`
+
 	// pod holds what is added to the members' pods.
 	// +optional
 	// +kubebuilder:default={}

@@ -35,6 +35,7 @@ func (c *RaftCluster) Validate() field.ErrorList {
 	}
 	errs = append(errs, c.Spec.Raft.validate(spec.Child("raft"))...)
 	errs = append(errs, c.Spec.Pod.validate(spec.Child("pod"))...)
+	errs = append(errs, c.Spec.NetworkPolicy.validate(spec.Child("networkPolicy"))...)
 	return append(errs, ownPrefixes(spec.Child("client", "service", "annotations"), c.Spec.Client.Service.Annotations, "conclave.dev/")...)
 }
 

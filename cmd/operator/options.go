@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -23,6 +24,8 @@ type options struct {
 	healthAddress   string
 	leaderElection  bool
 	leaderNamespace string
+	ownNamespace    string
+	ownLabels       map[string]string
 	concurrency     int
 	logFormat       string
 	logLevel        slog.Level
@@ -32,7 +35,7 @@ type options struct {
 // parseOptions reads the command line. Usage goes to output.
 func parseOptions(args []string, getenv func(string) string, output io.Writer) (options, error) {
 	var o options
-	var namespaces string
+	var namespaces, ownLabels string
 	flags := flag.NewFlagSet("operator", flag.ContinueOnError)
 	flags.SetOutput(output)
 	flags.StringVar(&o.nodeImage, "node-image", getenv(envNodeImage), "image of the nodes whose RaftCluster names none (default $"+envNodeImage+")")
@@ -41,6 +44,8 @@ func parseOptions(args []string, getenv func(string) string, output io.Writer) (
 	flags.StringVar(&o.healthAddress, "health-address", ":8081", "address of /healthz and /readyz")
 	flags.BoolVar(&o.leaderElection, "leader-elect", true, "let only one of several operators act")
 	flags.StringVar(&o.leaderNamespace, "leader-elect-namespace", "", "namespace of the lease; empty for the operator's own")
+	flags.StringVar(&o.ownNamespace, "own-namespace", "", "namespace of the operator's pods, for NetworkPolicies to let them in; empty outside of Kubernetes")
+	flags.StringVar(&ownLabels, "own-labels", "", "labels of the operator's pods, as name=value,name=value; with --own-namespace")
 	flags.IntVar(&o.concurrency, "concurrency", 10, "RaftClusters looked at at a time, 1 to 100")
 	flags.StringVar(&o.logFormat, "log-format", "json", "json or text")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
@@ -59,6 +64,10 @@ func parseOptions(args []string, getenv func(string) string, output io.Writer) (
 	if o.showVersion {
 		return o, nil
 	}
+	var err error
+	if o.ownLabels, err = labels.ConvertSelectorToLabelsMap(ownLabels); err != nil {
+		return options{}, fmt.Errorf("--own-labels %q: %w", ownLabels, err)
+	}
 	return o, o.validate()
 }
 
@@ -72,6 +81,14 @@ func (o options) validate() error {
 		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 			errs = append(errs, fmt.Errorf("--watch-namespaces: %q: %s", name, strings.Join(problems, "; ")))
 		}
+	}
+	if o.ownNamespace != "" {
+		if problems := validation.IsDNS1123Label(o.ownNamespace); len(problems) > 0 {
+			errs = append(errs, fmt.Errorf("--own-namespace: %q: %s", o.ownNamespace, strings.Join(problems, "; ")))
+		}
+	}
+	if (o.ownNamespace == "") != (len(o.ownLabels) == 0) {
+		errs = append(errs, errors.New("--own-namespace and --own-labels belong together: one is missing"))
 	}
 	if o.concurrency < 1 || o.concurrency > 100 {
 		errs = append(errs, fmt.Errorf("--concurrency %d is outside 1 to 100", o.concurrency))

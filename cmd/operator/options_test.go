@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,10 @@ func TestOptionsComeFromFlagsAndEnvironment(t *testing.T) {
 	if err != nil || o.nodeImage != "other:2" || len(o.namespaces) != 0 {
 		t.Errorf("a flag doesn't win over the environment: %+v, %v", o, err)
 	}
+	o, err = parseOptions([]string{"--own-namespace=ops", "--own-labels=a=b,c/d=e"}, getenv, io.Discard)
+	if err != nil || o.ownNamespace != "ops" || !maps.Equal(o.ownLabels, map[string]string{"a": "b", "c/d": "e"}) {
+		t.Errorf("the operator's own place is %+v, %v", o, err)
+	}
 }
 
 func TestBadOptionsAreNamed(t *testing.T) {
@@ -36,6 +41,10 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		`--log-format "xml"`: {"--log-format=xml"},
 		`argument "stray"`:   {"stray"},
 		"not defined: -nope": {"--nope"},
+		"one is missing":     {"--own-namespace=ops"},
+		"belong together":    {"--own-labels=a=b"},
+		`--own-labels "a"`:   {"--own-namespace=ops", "--own-labels=a"},
+		`"Not A Name"`:       {"--own-namespace=Not A Name", "--own-labels=a=b"},
 	} {
 		_, err := parseOptions(args, func(string) string { return "image" }, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {

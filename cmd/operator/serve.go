@@ -87,6 +87,8 @@ func newManager(kubeconfig *rest.Config, o options) (manager.Manager, error) {
 		Members:      controller.NewHTTPMembers(),
 		Events:       mgr.GetEventRecorder("conclave-operator"),
 		DefaultImage: o.nodeImage,
+		OwnNamespace: o.ownNamespace,
+		OwnLabels:    o.ownLabels,
 	}
 	if err := reconciler.SetupWithManager(mgr, controller.Options{Concurrency: o.concurrency}); err != nil {
 		return nil, fmt.Errorf("set up the controller: %w", err)

@@ -41,6 +41,8 @@ func (r *Reconciler) act(ctx context.Context, o *Observed, step Step) error {
 			}
 		}
 		return nil
+	case DeleteObjects:
+		return r.deleteObjects(ctx, step)
 	case StampClaims:
 		return r.stampClaims(ctx, o, step)
 	case RestartPod:
@@ -78,6 +80,18 @@ func (r *Reconciler) apply(ctx context.Context, object, live client.Object) erro
 		}
 	}
 	return r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(request), client.FieldOwner(FieldManager), client.ForceOwnership)
+}
+
+// deleteObjects deletes the very objects that were observed, and no others that
+// have taken their names since.
+func (r *Reconciler) deleteObjects(ctx context.Context, step DeleteObjects) error {
+	for _, object := range step.Objects {
+		uid := object.GetUID()
+		if err := r.Client.Delete(ctx, object, client.Preconditions{UID: &uid}); err != nil {
+			return fmt.Errorf("delete %s: %w", describe(object), err)
+		}
+	}
+	return nil
 }
 
 // stampClaims adds the cluster ID to claims, which belong to the StatefulSet's

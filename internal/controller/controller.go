@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
@@ -26,7 +27,8 @@ import (
 	"github.com/conclave-dev/conclave/internal/controller/resources"
 )
 
-// Reconciler makes RaftClusters what their spec asks. All fields are required.
+// Reconciler makes RaftClusters what their spec asks. All fields are required but
+// those that tell where the operator is.
 type Reconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
@@ -38,6 +40,10 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// DefaultImage is the image of pods whose resource names none.
 	DefaultImage string
+	// OwnNamespace and OwnLabels tell the operator's own pods, for NetworkPolicies
+	// to let them in. Both are empty for an operator outside the Kubernetes cluster.
+	OwnNamespace string
+	OwnLabels    map[string]string
 }
 
 // Options tune the controller. The zero value works.
@@ -71,6 +77,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options Options) error {
 		Owns(&corev1.ConfigMap{}).
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&policyv1.PodDisruptionBudget{}).
+		Owns(&networkingv1.NetworkPolicy{}).
 		Watches(&corev1.Pod{}, byLabel).
 		Watches(&corev1.PersistentVolumeClaim{}, byLabel).
 		WithOptions(controller.Options{
@@ -104,6 +111,7 @@ func CacheOptions(namespaces []string) cache.Options {
 			&corev1.Pod{}:                   managed,
 			&corev1.PersistentVolumeClaim{}: managed,
 			&policyv1.PodDisruptionBudget{}: managed,
+			&networkingv1.NetworkPolicy{}:   managed,
 		},
 	}
 	if len(namespaces) > 0 {

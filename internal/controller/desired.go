@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,7 +32,54 @@ func staticObjects(in resources.Input) []client.Object {
 	if budget := resources.PodDisruptionBudget(in); budget != nil {
 		objects = append(objects, budget)
 	}
+	if policy := resources.NetworkPolicy(in); policy != nil {
+		objects = append(objects, policy)
+	}
 	return objects
+}
+
+// votersToProtect is the number of voters as the leader tells it or, while none
+// does, as the last one told it. Nobody has told it before the first leader: then
+// every member is to be one.
+func votersToProtect(o *Observed, plan Plan) int32 {
+	if plan.view.leader != nil {
+		return int32(len(plan.view.voters()))
+	}
+	var voters int32
+	for _, member := range o.Cluster.Status.Members {
+		if member.Role == v1.MemberVoter {
+			voters++
+		}
+	}
+	if voters == 0 {
+		return plan.identity.members
+	}
+	return voters
+}
+
+// isOptional tells whether a cluster may do without an object of this kind.
+func isOptional(object client.Object) bool {
+	switch object.(type) {
+	case *policyv1.PodDisruptionBudget, *networkingv1.NetworkPolicy:
+		return true
+	}
+	return false
+}
+
+// unwantedObjects are the cluster's own objects that its spec and size no longer
+// ask for.
+func unwantedObjects(o *Observed, wanted []client.Object) []client.Object {
+	keep := map[string]bool{}
+	for _, object := range wanted {
+		keep[ownedKey(object, object.GetName())] = true
+	}
+	var unwanted []client.Object
+	for _, key := range sortedNames(o.Owned) {
+		if object := o.Owned[key]; isOptional(object) && !keep[key] && metav1.IsControlledBy(object, o.Cluster) {
+			unwanted = append(unwanted, object)
+		}
+	}
+	return unwanted
 }
 
 // changedObjects seals the wanted objects and returns those that aren't there as

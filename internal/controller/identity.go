@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -48,6 +49,9 @@ func checkOwners(o *Observed) *obstacle {
 	var foreign, leaving []string
 	for _, key := range sortedNames(o.Owned) {
 		object := o.Owned[key]
+		if _, policy := object.(*networkingv1.NetworkPolicy); policy && o.Cluster.Spec.NetworkPolicy.Mode == v1.NetworkPolicyDisabled {
+			continue // whoever wants none of ours may well have one of this name
+		}
 		switch controller := metav1.GetControllerOf(object); {
 		case controller != nil && controller.UID == o.Cluster.UID && object.GetDeletionTimestamp() == nil:
 		case controller != nil && controller.UID == o.Cluster.UID, isNamesake(controller, o.Cluster):

@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,6 +47,8 @@ type Observed struct {
 	Claims map[string]*corev1.PersistentVolumeClaim
 	// Reports are the answers of the members whose pods run, by pod name.
 	Reports map[string]Report
+	// Operator is where the operator itself runs.
+	Operator resources.OperatorPods
 }
 
 // Report is a member's answer, or the reason why there is none.
@@ -85,6 +88,7 @@ func ownedObjects(cluster *v1.RaftCluster) []client.Object {
 		named(&corev1.Service{}, cluster, cluster.Name),
 		named(&corev1.ConfigMap{}, cluster, resources.ConfigMapName(cluster.Name)),
 		named(&policyv1.PodDisruptionBudget{}, cluster, cluster.Name),
+		named(&networkingv1.NetworkPolicy{}, cluster, cluster.Name),
 		named(&appsv1.StatefulSet{}, cluster, cluster.Name),
 	}
 }
@@ -101,7 +105,11 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*Ob
 	if err := r.Client.Get(ctx, key, cluster); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	observed := &Observed{Cluster: cluster, Owned: map[string]client.Object{}}
+	observed := &Observed{
+		Cluster:  cluster,
+		Owned:    map[string]client.Object{},
+		Operator: resources.OperatorPods{Namespace: r.OwnNamespace, Labels: r.OwnLabels},
+	}
 	for _, object := range ownedObjects(cluster) {
 		found, err := r.read(ctx, object)
 		if err != nil {

@@ -61,6 +61,9 @@ type CreateSecrets struct {
 // ApplyObjects applies objects by server-side apply, in order.
 type ApplyObjects struct{ Objects []client.Object }
 
+// DeleteObjects deletes objects that the cluster may do without.
+type DeleteObjects struct{ Objects []client.Object }
+
 // StampClaims notes the cluster ID on volume claims.
 type StampClaims struct {
 	Names     []string
@@ -72,6 +75,7 @@ type RestartPod struct{ Name string }
 
 func (CreateSecrets) step() {}
 func (ApplyObjects) step()  {}
+func (DeleteObjects) step() {}
 func (StampClaims) step()   {}
 func (RestartPod) step()    {}
 
@@ -117,8 +121,9 @@ func decideOnObjects(o *Observed, plan Plan, defaultImage string) Plan {
 		ClusterID:    plan.identity.clusterID,
 		InitialState: resources.StateInitial,
 		Members:      plan.identity.members,
-		Voters:       plan.identity.members,
+		Voters:       votersToProtect(o, plan),
 		DefaultImage: defaultImage,
+		Operator:     o.Operator,
 	}
 	// The first leader seen ends the time in which an empty volume may form a
 	// cluster.
@@ -128,8 +133,12 @@ func decideOnObjects(o *Observed, plan Plan, defaultImage string) Plan {
 	if missing := missingSecrets(o); len(missing) > 0 {
 		return plan.do(CreateSecrets{Names: missing, Input: in}, verdictf(v1.ReasonCreatingSecrets, "making the tokens of the admin endpoints"))
 	}
-	if changed := changedObjects(o, staticObjects(in)); len(changed) > 0 {
+	static := staticObjects(in)
+	if changed := changedObjects(o, static); len(changed) > 0 {
 		return plan.do(ApplyObjects{changed}, verdictf(v1.ReasonApplyingObjects, "applying %s", describeAll(changed)))
+	}
+	if unwanted := unwantedObjects(o, static); len(unwanted) > 0 {
+		return plan.do(DeleteObjects{unwanted}, verdictf(v1.ReasonApplyingObjects, "deleting %s", describeAll(unwanted)))
 	}
 	if changed := changedObjects(o, []client.Object{resources.StatefulSet(in)}); len(changed) > 0 {
 		return plan.do(ApplyObjects{changed}, verdictf(v1.ReasonApplyingObjects, "applying %s", describeAll(changed)))

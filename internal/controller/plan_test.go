@@ -18,7 +18,7 @@ func TestNewClusterIsBuiltInOrderAndSettles(t *testing.T) {
 	plan := w.run()
 	w.expectSteps("secrets",
 		"apply ServiceAccount cfg", "apply ConfigMap cfg-config", "apply Service cfg-peers", "apply Service cfg", "apply PodDisruptionBudget cfg",
-		"apply StatefulSet cfg",
+		"apply NetworkPolicy cfg", "apply StatefulSet cfg",
 		"apply ConfigMap cfg-config", // a leader was seen
 		"apply StatefulSet cfg",
 		"stamp")

@@ -115,8 +115,11 @@ func TestRolloutCountsVotersWithoutAPod(t *testing.T) {
 	leader.Members = append(leader.Members,
 		admin.Member{Name: "cfg-3", MemberID: memberID("cfg-3"), Role: "Voter"},
 		admin.Member{Name: "cfg-4", MemberID: memberID("cfg-4"), Role: "Voter"})
-	if plan := decide(w.Observed, testImage); plan.Step != nil {
-		t.Errorf("takes step %T %v", plan.Step, plan.Why)
+	w.react = false
+	w.run()
+	w.expectSteps("apply PodDisruptionBudget cfg")
+	if got := w.budget().Spec.MinAvailable.IntValue(); got != 3 {
+		t.Errorf("the disruption budget is %d, want 3", got)
 	}
 	w.expectCondition(v1.ConditionMembersUpdated, metav1.ConditionFalse, v1.ReasonRolloutBlocked)
 }

@@ -84,6 +84,13 @@ func TestSchemaRefusesNewResources(t *testing.T) {
 		"own label on pods":          {"", "pod: {labels: {conclave.dev/cluster: other}}", "belong to the operator"},
 		"common label on pods":       {"", "pod: {labels: {app.kubernetes.io/name: other}}", "belong to the operator"},
 		"own annotation on pods":     {"", "pod: {annotations: {conclave.dev/config-hash: x}}", "belong to the operator"},
+		"unknown policy mode":        {"", "networkPolicy: {mode: Open}", "Unsupported value"},
+		"peer of nothing":            {"", "networkPolicy: {clientFrom: [{}]}", "either an ipBlock or selected"},
+		"peer of two kinds":          {"", "networkPolicy: {monitoringFrom: [{podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}]}", "either an ipBlock or selected"},
+		"block without a length":     {"", "networkPolicy: {clientFrom: [{ipBlock: {cidr: 10.0.0.1}}]}", "must be a block of addresses"},
+		"exception that is no block": {"", "networkPolicy: {clientFrom: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.1]}}]}", "must be a part of cidr"},
+		"exception from elsewhere":   {"", "networkPolicy: {clientFrom: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/16]}}]}", "must be a part of cidr"},
+		"exception of all":           {"", "networkPolicy: {clientFrom: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.0/8]}}]}", "must be a part of cidr"},
 		"too short a grace period":   {"", "pod: {terminationGracePeriodSeconds: 1}", "greater than or equal to 10"},
 		"container of somebody else": {"", "pod: {containers: []}", "unknown field"},
 		"resource claims":            {"", "pod: {resources: {claims: []}}", "unknown field"},
@@ -159,9 +166,22 @@ func TestValidateRefusesWhatTheSchemaRefuses(t *testing.T) {
 		"spec.raft.electionTimeoutMaxMilliseconds": func(c *v1.RaftCluster) { c.Spec.Raft.ElectionTimeoutMaxMilliseconds = 500 },
 		"spec.raft.heartbeatIntervalMilliseconds":  func(c *v1.RaftCluster) { c.Spec.Raft.HeartbeatIntervalMilliseconds = 0 },
 		"spec.raft.snapshotThresholdEntries":       func(c *v1.RaftCluster) { c.Spec.Raft.SnapshotThresholdEntries = 0 },
-		"spec.pod.labels[conclave.dev/cluster]":    func(c *v1.RaftCluster) { c.Spec.Pod.Labels = map[string]string{"conclave.dev/cluster": "x"} },
-		"spec.pod.annotations[conclave.dev/x]":     func(c *v1.RaftCluster) { c.Spec.Pod.Annotations = map[string]string{"conclave.dev/x": "x"} },
-		"spec.pod.terminationGracePeriodSeconds":   func(c *v1.RaftCluster) { c.Spec.Pod.TerminationGracePeriodSeconds = 0 },
+		"spec.networkPolicy.mode":                  func(c *v1.RaftCluster) { c.Spec.NetworkPolicy.Mode = "Open" },
+		"spec.networkPolicy.clientFrom[0]":         func(c *v1.RaftCluster) { c.Spec.NetworkPolicy.ClientFrom = []v1.NetworkPeer{{}} },
+		"spec.networkPolicy.clientFrom[0].ipBlock.cidr": func(c *v1.RaftCluster) {
+			c.Spec.NetworkPolicy.ClientFrom = []v1.NetworkPeer{{IPBlock: &v1.IPBlock{CIDR: "10.0.0.1"}}}
+		},
+		"spec.networkPolicy.monitoringFrom[0].ipBlock.except[1]": func(c *v1.RaftCluster) {
+			c.Spec.NetworkPolicy.MonitoringFrom = []v1.NetworkPeer{{IPBlock: &v1.IPBlock{CIDR: "2001:db8::/32", Except: []string{"2001:db8:1::/48", "10.0.0.0/8"}}}}
+		},
+		"spec.networkPolicy.clientFrom[0].podSelector.matchExpressions[0].operator": func(c *v1.RaftCluster) {
+			c.Spec.NetworkPolicy.ClientFrom = []v1.NetworkPeer{{PodSelector: &metav1.LabelSelector{
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Like"}},
+			}}}
+		},
+		"spec.pod.labels[conclave.dev/cluster]":  func(c *v1.RaftCluster) { c.Spec.Pod.Labels = map[string]string{"conclave.dev/cluster": "x"} },
+		"spec.pod.annotations[conclave.dev/x]":   func(c *v1.RaftCluster) { c.Spec.Pod.Annotations = map[string]string{"conclave.dev/x": "x"} },
+		"spec.pod.terminationGracePeriodSeconds": func(c *v1.RaftCluster) { c.Spec.Pod.TerminationGracePeriodSeconds = 0 },
 		"spec.client.service.annotations[conclave.dev/x]": func(c *v1.RaftCluster) {
 			c.Spec.Client.Service.Annotations = maps.Clone(map[string]string{"conclave.dev/x": "x"})
 		},

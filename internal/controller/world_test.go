@@ -42,8 +42,9 @@ func testCluster(replicas int32) *v1.RaftCluster {
 				HeartbeatIntervalMilliseconds:  100,
 				SnapshotThresholdEntries:       10000,
 			},
-			Client: v1.ClientSpec{Service: v1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
-			Pod:    v1.PodSpec{TerminationGracePeriodSeconds: 30},
+			Client:        v1.ClientSpec{Service: v1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
+			NetworkPolicy: v1.NetworkPolicySpec{Mode: v1.NetworkPolicyManaged},
+			Pod:           v1.PodSpec{TerminationGracePeriodSeconds: 30},
 		},
 	}
 }
@@ -57,11 +58,13 @@ type world struct {
 	// templates are the pod templates so far; their order numbers them.
 	templates []corev1.PodTemplateSpec
 	steps     []string
+	// react makes Raft follow each step; a test may tell the membership instead.
+	react bool
 }
 
 // newWorld holds a resource and nothing else.
 func newWorld(t *testing.T, replicas int32) *world {
-	return &world{t: t, Observed: &Observed{
+	return &world{t: t, react: true, Observed: &Observed{
 		Cluster: testCluster(replicas),
 		Owned:   map[string]client.Object{},
 		Pods:    map[string]*corev1.Pod{},
@@ -106,6 +109,11 @@ func (w *world) take(plan Plan) {
 		for _, object := range step.Objects {
 			w.apply(object)
 		}
+	case DeleteObjects:
+		for _, object := range step.Objects {
+			delete(w.Owned, ownedKey(object, object.GetName()))
+			w.steps = append(w.steps, "delete "+describe(object))
+		}
 	case StampClaims:
 		for _, name := range step.Names {
 			metav1.SetMetaDataAnnotation(&w.Claims[name].ObjectMeta, v1.AnnotationClusterID, step.ClusterID)
@@ -115,7 +123,9 @@ func (w *world) take(plan Plan) {
 		w.startPod(step.Name)
 		w.steps = append(w.steps, "restart "+step.Name)
 	}
-	w.elect()
+	if w.react {
+		w.elect()
+	}
 }
 
 func (w *world) apply(object client.Object) {

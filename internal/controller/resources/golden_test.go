@@ -35,8 +35,9 @@ func plain() Input {
 					HeartbeatIntervalMilliseconds:  100,
 					SnapshotThresholdEntries:       10000,
 				},
-				Client: v1.ClientSpec{Service: v1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
-				Pod:    v1.PodSpec{TerminationGracePeriodSeconds: 30},
+				Client:        v1.ClientSpec{Service: v1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
+				NetworkPolicy: v1.NetworkPolicySpec{Mode: v1.NetworkPolicyManaged},
+				Pod:           v1.PodSpec{TerminationGracePeriodSeconds: 30},
 			},
 		},
 		ClusterID:    "3f0c3f0c3f0c3f0c3f0c3f0c3f0c3f0c",
@@ -44,6 +45,7 @@ func plain() Input {
 		Members:      3,
 		Voters:       3,
 		DefaultImage: "example.test/conclave:1.0.0",
+		Operator:     OperatorPods{Namespace: "ops", Labels: map[string]string{"app.kubernetes.io/name": "conclave-operator"}},
 	}
 }
 
@@ -66,6 +68,13 @@ func full() Input {
 	spec.Client = v1.ClientSpec{
 		Hosts:   []string{"config.example.test"},
 		Service: v1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Annotations: map[string]string{"lb.test/internal": "true"}},
+	}
+	spec.NetworkPolicy.ClientFrom = []v1.NetworkPeer{
+		{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "shop"}}, PodSelector: &metav1.LabelSelector{}},
+		{IPBlock: &v1.IPBlock{CIDR: "10.0.0.0/8", Except: []string{"10.9.0.0/16"}}},
+	}
+	spec.NetworkPolicy.MonitoringFrom = []v1.NetworkPeer{
+		{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "monitoring"}}},
 	}
 	spec.Pod = v1.PodSpec{
 		Labels:      map[string]string{"team": "platform"},
@@ -99,6 +108,7 @@ func TestObjectsMatchGoldenFiles(t *testing.T) {
 			"configmap":           ConfigMap(in),
 			"serviceaccount":      ServiceAccount(in),
 			"poddisruptionbudget": PodDisruptionBudget(in),
+			"networkpolicy":       NetworkPolicy(in),
 			"secret-admin":        TokenSecret(in, AdminSecretName(in.Cluster.Name), "not-a-secret"),
 		} {
 			t.Run(name+"/"+file, func(t *testing.T) {

@@ -35,10 +35,21 @@ type Input struct {
 	InitialState InitialState
 	// Members is the number of members that the cluster was made with.
 	Members int32
-	// Voters is the number of voters that the disruption budget protects.
+	// Voters is the number of voters that the disruption budget protects: those of
+	// the membership as it is, which may be more or fewer than the pods.
 	Voters int32
 	// DefaultImage is used where the resource names no image.
 	DefaultImage string
+	// Operator is where the operator's own pods are.
+	Operator OperatorPods
+}
+
+// OperatorPods tells the operator's own pods from all others. The zero value
+// stands for an operator that runs outside the Kubernetes cluster, or doesn't know
+// where it is.
+type OperatorPods struct {
+	Namespace string
+	Labels    map[string]string
 }
 
 // Image is the image that the pods run.

@@ -9,7 +9,7 @@ import (
 
 // PodDisruptionBudget lets as many pods be evicted as voters may be lost:
 // minAvailable = pods - (voters - quorum). A pod that isn't a voter therefore
-// counts as one that must stay. A single voter has no budget (nil): one would
+// counts as one that must stay. Where voters have no pod, it is a quorum. A single voter has no budget (nil): one would
 // only keep its node from being drained for ever.
 func PodDisruptionBudget(in Input) *policyv1.PodDisruptionBudget {
 	if in.Voters <= 1 {
@@ -20,7 +20,7 @@ func PodDisruptionBudget(in Input) *policyv1.PodDisruptionBudget {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
 		ObjectMeta: objectMeta(in, in.Cluster.Name),
 		Spec: policyv1.PodDisruptionBudgetSpec{
-			MinAvailable: ptr.To(intstr.FromInt32(max(0, in.Members-tolerated))),
+			MinAvailable: ptr.To(intstr.FromInt32(max(Quorum(in.Voters), in.Members-tolerated))),
 			Selector:     &metav1.LabelSelector{MatchLabels: SelectorLabels(in.Cluster.Name)},
 		},
 	}

@@ -66,6 +66,7 @@ func TestDisruptionBudgetProtectsTheQuorum(t *testing.T) {
 		{1, 1, ""}, {3, 3, "2"}, {5, 5, "3"}, {7, 7, "4"},
 		{4, 3, "3"}, // a learner beside three voters must stay as well
 		{2, 1, ""},
+		{3, 5, "3"}, // of five voters two have no pod
 	} {
 		t.Run(fmt.Sprintf("%d pods %d voters", test.pods, test.voters), func(t *testing.T) {
 			in := plain()
@@ -78,6 +79,28 @@ func TestDisruptionBudgetProtectsTheQuorum(t *testing.T) {
 				t.Errorf("minAvailable is %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// An operator outside the Kubernetes cluster has no pods to be let in by name.
+func TestOperationsPortIsOpenOnlyToAnOperatorThatCannotBeNamed(t *testing.T) {
+	for namespace, open := range map[string]bool{"": true, "ops": false} {
+		in := full()
+		in.Operator.Namespace = namespace
+		for _, rule := range NetworkPolicy(in).Spec.Ingress {
+			isOpen := len(rule.From) == 0
+			if port := rule.Ports[0].Port.IntValue(); isOpen != (open && port == PortOps) {
+				t.Errorf("operator in namespace %q: port %d is open to all: %v", namespace, port, isOpen)
+			}
+		}
+	}
+}
+
+func TestNoNetworkPolicyIsMadeWhereNoneIsWanted(t *testing.T) {
+	in := full()
+	in.Cluster.Spec.NetworkPolicy.Mode = v1.NetworkPolicyDisabled
+	if policy := NetworkPolicy(in); policy != nil {
+		t.Errorf("got %+v", policy)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"time"
 )
 
@@ -14,9 +15,13 @@ const pauseMin = 100 * time.Millisecond
 // answered last, until one answers, the answer is final, or the attempts or the
 // time are used up. When all have been asked in vain it pauses, for as long as the
 // last of them wants.
+//
+// A write that one endpoint may have applied stays unknown, whatever the next ones
+// say for themselves.
 func (c *Client) retry(ctx context.Context, call call, send func(endpoint string) error) error {
 	endpoints := int64(len(c.options.Endpoints))
 	first := c.preferred.Load()
+	unknown := false
 	for attempt := int64(0); ; attempt++ {
 		at := (first + attempt) % endpoints
 		err := send(c.options.Endpoints[at])
@@ -25,7 +30,12 @@ func (c *Client) retry(ctx context.Context, call call, send func(endpoint string
 			return nil
 		}
 		var failure *Error
-		if !errors.As(err, &failure) || !failure.again(call) || attempt+1 >= int64(c.options.Attempts) || ctx.Err() != nil {
+		again := errors.As(err, &failure) && failure.again(call)
+		if unknown && failure != nil && !failure.speaksForAll() {
+			failure.Outcome, failure.Retryable = Unknown, false
+		}
+		unknown = failure != nil && failure.Outcome == Unknown
+		if !again || attempt+1 >= int64(c.options.Attempts) || ctx.Err() != nil {
 			return err
 		}
 		var pause time.Duration
@@ -51,6 +61,13 @@ func (e *Error) again(call call) bool {
 		return call.repeatable()
 	}
 	return e.Retryable
+}
+
+// speaksForAll reports whether a refusal holds for the earlier attempts of a write
+// with an idempotency key, too: it comes from the state, which keeps it for all of
+// them. Any other is of one node at one time.
+func (e *Error) speaksForAll() bool {
+	return e.Status == http.StatusPreconditionFailed || e.Code == CodeNotFound
 }
 
 // pause is how long to wait after so many rounds before: longer each time, and as

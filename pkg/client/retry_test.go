@@ -292,3 +292,38 @@ func TestOptionsThatMeanNothingAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAWriteThatOneNodeMayHaveAppliedStaysUnknownWhenTheOthersRefuseIt(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		refuse  func(http.ResponseWriter)
+		outcome client.Outcome
+	}{
+		{"no leader", func(w http.ResponseWriter) {
+			problem(w, http.StatusServiceUnavailable, `"code":"no_leader","outcome":"rejected","retryable":true`)
+		}, client.Unknown},
+		{"over the quota", func(w http.ResponseWriter) {
+			problem(w, http.StatusInsufficientStorage, `"code":"quota_exceeded","outcome":"rejected"`)
+		}, client.Unknown},
+		{"a condition, which the store answers for both", func(w http.ResponseWriter) {
+			problem(w, http.StatusPreconditionFailed, `"code":"revision_mismatch","outcome":"rejected"`)
+		}, client.Rejected},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := members{
+					"a": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+					"b": func(w http.ResponseWriter, _ *http.Request) { test.refuse(w) },
+				}.client(t, client.Options{Attempts: 2})
+				_, err := c.Put(t.Context(), "pay", "k", nil, client.PutOptions{IdempotencyKey: "one"})
+				var failure *client.Error
+				if !errors.As(err, &failure) || failure.Outcome != test.outcome {
+					t.Errorf("got %v, want an outcome that is %s", err, test.outcome)
+				}
+				if errors.Is(err, client.ErrOutcomeUnknown) != (test.outcome == client.Unknown) {
+					t.Errorf("%v: errors.Is doesn't tell", err)
+				}
+			})
+		})
+	}
+}

@@ -14,7 +14,7 @@ import (
 // The name is the key without the prefix, in upper case, with '_' for every
 // character but A-Z and 0-9, and before a digit that would come first. Refused
 // are two keys of one name, a value with a NUL byte, which no variable can
-// hold, and names that would change how the shell runs.
+// hold, and names that a shell has a use of its own for (see isShells).
 func renderEnv(entries []namedEntry) ([]byte, error) {
 	var out limitedBuffer
 	keys := map[string]string{}
@@ -25,8 +25,8 @@ func renderEnv(entries []namedEntry) ([]byte, error) {
 			return nil, &RenderError{[]string{other, e.Key}, "are both the variable " + name}
 		}
 		keys[name] = e.Key
-		if changesShell(name) {
-			return nil, &RenderError{[]string{e.Key}, "is the variable " + name + ", which changes how programs run"}
+		if isShells(name) {
+			return nil, &RenderError{[]string{e.Key}, "is the variable " + name + ", which shells act on or set themselves"}
 		}
 		if at := bytes.IndexByte(e.Value, 0); at >= 0 {
 			return nil, &RenderError{[]string{e.Key}, "has a NUL byte, which no variable can hold"}
@@ -61,12 +61,36 @@ func variableName(key string) string {
 	return name
 }
 
-// changesShell tells whether a variable of the name changes how the shell or
-// the programs that it starts run, rather than what they work on.
-func changesShell(name string) bool {
-	switch name {
-	case "PATH", "IFS", "ENV", "BASH_ENV":
-		return true
+// shellNames are variables that a shell acts on by itself or gives values of its
+// own, in POSIX (POSIX.1-2024, XCU 2.5.3) or in bash ("Shell Variables" in its
+// manual). Under them a value would be carried out, would change what the lines
+// after it mean, would end the script, or would not be there to be read.
+var shellNames = func() map[string]bool {
+	names := map[string]bool{}
+	for _, list := range []string{
+		// Carried out as commands, or read as scripts.
+		"ENV PS0 PS1 PS2 PS3 PS4 PROMPT_COMMAND MAILPATH FPATH",
+		// How words are split and expanded, where commands and directories are
+		// found, how long the shell waits, where it writes.
+		"PATH IFS CDPATH PWD OLDPWD GLOBIGNORE EXECIGNORE POSIXLY_CORRECT FUNCNEST OPTIND OPTERR TMOUT HISTFILE",
+		// Read-only: to set one ends the script, and what follows is not set.
+		"UID EUID PPID SHELLOPTS BASHOPTS",
+		// Always the shell's own, whatever is set.
+		"_ BASH BASHPID RANDOM SRANDOM SECONDS LINENO EPOCHSECONDS EPOCHREALTIME DIRSTACK FUNCNAME GROUPS HISTCMD PIPESTATUS",
+	} {
+		for _, name := range strings.Fields(list) {
+			names[name] = true
+		}
 	}
-	return strings.HasPrefix(name, "LD_")
+	return names
+}()
+
+// shellPrefixes begin the names of what only bash reads, exported functions among
+// them (BASH_FUNC_), and of what the loaders of Linux and macOS put into programs.
+var shellPrefixes = []string{"BASH_", "LD_", "DYLD_"}
+
+// isShells tells whether a shell or the loader of programs has a use of its own
+// for a variable, so that it can't simply be what the key's readers work on.
+func isShells(name string) bool {
+	return shellNames[name] || slices.ContainsFunc(shellPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }

@@ -23,8 +23,11 @@ type diffBody struct {
 
 // differenceBody is a key that differs.
 type differenceBody struct {
-	Key    string     `json:"key"`
-	Change string     `json:"change"`
+	Key    string `json:"key"`
+	Change string `json:"change"`
+	// Reason is what a rollback gave as its reason, if it made of the key what it is
+	// at To.
+	Reason string     `json:"reason,omitempty"`
 	Before *entryBody `json:"before,omitempty"`
 	After  *entryBody `json:"after,omitempty"`
 }
@@ -116,7 +119,12 @@ func newDiff(view *config.View, namespace string, o config.DiffOptions) (*diffBo
 	}
 	body := &diffBody{Namespace: namespace, From: o.From, To: o.To, Changes: []differenceBody{}}
 	for _, d := range page.Differences {
-		body.Changes = append(body.Changes, newDifferenceBody(namespace, d))
+		difference := newDifferenceBody(namespace, d)
+		for e := range view.History(namespace, d.Key, o.To) {
+			difference.Reason = reasonAt(view, e.ModRevision)
+			break
+		}
+		body.Changes = append(body.Changes, difference)
 	}
 	if page.Next != "" {
 		body.Next = diffCursor(o, page.Next)

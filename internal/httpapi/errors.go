@@ -138,6 +138,25 @@ type harmlessError struct{ error }
 
 func (e *harmlessError) Unwrap() error { return e.error }
 
+// refusedError is the failure of a write that the cluster refused. It is answered
+// with the result's revision, as a write that took effect is: whoever sends the
+// write again with its idempotency key gets all of the first answer.
+type refusedError struct {
+	error
+	result config.Result
+}
+
+func (e *refusedError) Unwrap() error { return e.error }
+
+// refused adds the result to the error that came with it. Without an outcome it
+// was not the cluster that refused.
+func refused(result config.Result, err error) error {
+	if result.Outcome == config.OutcomeNothing || errors.Is(err, config.ErrOutcomeUnknown) {
+		return err
+	}
+	return &refusedError{err, result}
+}
+
 // absentError is the answer to a read of what doesn't exist.
 type absentError struct {
 	standing config.Standing
@@ -203,6 +222,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if absent := (*absentError)(nil); errors.As(err, &absent) {
 		standing = absent.standing
 		header.Set("ETag", absent.etag)
+	}
+	if refused := (*refusedError)(nil); errors.As(err, &refused) {
+		standing = written(refused.result)
 	}
 	if conflict := (*config.ConflictError)(nil); errors.As(err, &conflict) {
 		p.CurrentETag = etag(conflict.Current, formRaw)

@@ -22,24 +22,35 @@ type historyBody struct {
 
 // historicEntry is what one revision made of a key.
 type historicEntry struct {
-	Revision       uint64 `json:"revision"`
-	Op             string `json:"op"`
-	Time           string `json:"time"`
+	Revision uint64 `json:"revision"`
+	Op       string `json:"op"`
+	Time     string `json:"time"`
+	// Reason is what a rollback gave as its reason.
+	Reason         string `json:"reason,omitempty"`
 	CreateRevision uint64 `json:"createRevision,omitempty"`
 	Version        uint64 `json:"version,omitempty"`
 	Type           string `json:"type,omitempty"`
 	shownValue
 }
 
-func newHistoricEntry(e *config.Entry) historicEntry {
+func newHistoricEntry(view *config.View, e *config.Entry) historicEntry {
 	h := historicEntry{
-		Revision: e.ModRevision, Op: operation(e), Time: time.UnixMilli(int64(e.TimeMillis)).UTC().Format(time.RFC3339Nano), //nolint:gosec // a wall clock
+		Revision: e.ModRevision, Reason: reasonAt(view, e.ModRevision), Op: operation(e), Time: time.UnixMilli(int64(e.TimeMillis)).UTC().Format(time.RFC3339Nano), //nolint:gosec // a wall clock
 		CreateRevision: e.CreateRevision, Version: e.Version, Type: e.MediaType,
 	}
 	if !e.Deleted() {
 		h.shownValue = newShownValue(e.Value)
 	}
 	return h
+}
+
+// reasonAt is what the writer of a revision gave as its reason, empty where there is
+// none or it is pruned.
+func reasonAt(view *config.View, revision uint64) string {
+	if r := view.RevisionAt(revision); r != nil {
+		return r.Reason
+	}
+	return ""
 }
 
 // historyParameters are the query parameters of a history.
@@ -93,7 +104,7 @@ func newHistory(view *config.View, to target, upTo uint64, limit int) *historyBo
 			body.Next = strconv.FormatUint(e.ModRevision, 10)
 			break
 		}
-		body.Entries = append(body.Entries, newHistoricEntry(e))
+		body.Entries = append(body.Entries, newHistoricEntry(view, e))
 	}
 	return body
 }

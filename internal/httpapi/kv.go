@@ -160,7 +160,7 @@ func (h *Handler) putKey(w http.ResponseWriter, r *http.Request, to target) erro
 	}
 	result, err := h.Store.Put(ctx, put)
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	setStanding(w.Header(), written(result))
 	w.Header()["Etag"] = []string{etag(result.Revision, formRaw)}
@@ -205,7 +205,7 @@ func (h *Handler) deleteKey(w http.ResponseWriter, r *http.Request, to target) e
 	defer cancel()
 	result, err := h.Store.Delete(ctx, config.Delete{Namespace: to.namespace, Key: to.name, If: condition, Idempotency: idempotency})
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	setStanding(w.Header(), written(result))
 	w.WriteHeader(http.StatusNoContent)

@@ -57,7 +57,7 @@ func (h *Handler) patchKey(w http.ResponseWriter, r *http.Request, to target) er
 			continue
 		}
 		if err != nil {
-			return err
+			return refused(result, err)
 		}
 		setStanding(w.Header(), written(result))
 		w.Header()["Etag"] = []string{etag(result.Revision, formRaw)}

@@ -55,19 +55,19 @@ func (h *Handler) postRollback(w http.ResponseWriter, r *http.Request, to target
 	ctx, cancel := context.WithTimeout(r.Context(), h.WriteTimeout)
 	defer cancel()
 	if dryRun {
-		return h.tryRollback(ctx, w, &rollback)
+		return h.tryRollback(ctx, w, rollback)
 	}
 	result, err := h.Store.Rollback(ctx, rollback)
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	return writeJSON(w, written(result), rollbackReply{To: rollback.To, Revision: result.Revision, Changed: result.Changes})
 }
 
-// tryRollback answers with the first page of what the rollback would change now,
-// and changes nothing. GET /v1/diff has the other pages.
-func (h *Handler) tryRollback(ctx context.Context, w http.ResponseWriter, rollback *config.Rollback) error {
-	view, standing, err := h.Store.View(ctx, config.ReadOptions{})
+// tryRollback answers as the rollback would be answered now, with the first page of
+// what it would change, and changes nothing. GET /v1/diff has the other pages.
+func (h *Handler) tryRollback(ctx context.Context, w http.ResponseWriter, rollback config.Rollback) error {
+	view, standing, _, err := h.Store.TryRollback(ctx, rollback)
 	if err != nil {
 		return &harmlessError{err}
 	}

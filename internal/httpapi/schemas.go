@@ -113,7 +113,7 @@ func (h *Handler) putSchema(w http.ResponseWriter, r *http.Request, to target) e
 	defer h.documents.Release(1)
 	result, err := h.Store.AttachSchema(ctx, attach)
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	writtenOver(w, result)
 	return nil
@@ -145,10 +145,10 @@ func (h *Handler) deleteSchema(w http.ResponseWriter, r *http.Request, to target
 	defer cancel()
 	result, err := h.Store.DetachSchema(ctx, detach)
 	if errors.Is(err, config.ErrNotFound) {
-		return noSchema(to)
+		return refused(result, noSchema(to))
 	}
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	setStanding(w.Header(), written(result))
 	w.WriteHeader(http.StatusNoContent)

@@ -63,7 +63,7 @@ func (h *Handler) putSettings(w http.ResponseWriter, r *http.Request, _ target) 
 	}
 	result, err := h.writeStoreSettings(r, config.PutSettings{Settings: config.Settings(body), If: condition})
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	setStanding(w.Header(), written(result))
 	w.Header()["Etag"] = []string{etag(result.Revision, formRaw)}
@@ -79,7 +79,7 @@ func (h *Handler) deleteSettings(w http.ResponseWriter, r *http.Request, _ targe
 	}
 	result, err := h.writeStoreSettings(r, config.PutSettings{If: condition})
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	setStanding(w.Header(), written(result))
 	w.WriteHeader(http.StatusNoContent)
@@ -129,7 +129,7 @@ func (h *Handler) putNamespaceSettings(w http.ResponseWriter, r *http.Request, t
 	}
 	result, err := h.writeNamespaceSettings(r, to, config.NamespaceSettings(body), condition)
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	writtenOver(w, result)
 	return nil
@@ -143,10 +143,10 @@ func (h *Handler) deleteNamespaceSettings(w http.ResponseWriter, r *http.Request
 	}
 	result, err := h.writeNamespaceSettings(r, to, config.NamespaceSettings{}, condition)
 	if errors.Is(err, config.ErrNotFound) {
-		return noSettings(to)
+		return refused(result, noSettings(to))
 	}
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	setStanding(w.Header(), written(result))
 	w.WriteHeader(http.StatusNoContent)

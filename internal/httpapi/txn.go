@@ -154,7 +154,7 @@ func (h *Handler) postTxn(w http.ResponseWriter, r *http.Request, _ target) erro
 	defer cancel()
 	result, entries, err := h.Store.Txn(ctx, txn)
 	if err != nil {
-		return err
+		return refused(result, err)
 	}
 	done := body.Then
 	if !result.Txn.Succeeded {

@@ -2,6 +2,8 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -89,8 +91,63 @@ func TestARollbackShowsWhatItWouldDoAndDoesIt(t *testing.T) {
 	if did.shown() != want {
 		t.Errorf("it did %q, want %q", did.shown(), want)
 	}
+	const reason = `"reason":"it was wrong"`
+	if page := a.do(request{method: "GET", target: "/v1/diff/pay?from=4&to=5"}).body; strings.Count(page, reason) != 3 {
+		t.Errorf("the difference lacks the reason: %s", page)
+	}
+	for _, key := range []string{"db/a", "db/b", "db/c"} { // of which the last was deleted
+		if page := a.do(request{method: "GET", target: "/v1/history/pay/" + key}).body; strings.Count(page, reason) != 1 {
+			t.Errorf("the history of %s doesn't show the reason once: %s", key, page)
+		}
+	}
 	a.post("/v1/rollback/pay", body, &done)
 	if done.Revision != 5 || done.Changed != 0 {
 		t.Errorf("again it did %+v", done)
+	}
+}
+
+func TestADryRunOfARollbackIsRefusedAsTheRollbackIs(t *testing.T) {
+	a := newAPI(t, nil)
+	a.putJSON("db/a", `{"port":"1"}`)
+	a.putJSON("db/a", `{"port":1}`)
+	base := a.serve()
+	send(t, base, jsonPut("/v1/schemas/pay/db/", `{"properties":{"port":{"type":"integer"}}}`)).want(t, 201, "")
+	for _, query := range []string{"?dry-run=1", ""} {
+		got := send(t, base, jsonPost("/v1/rollback/pay"+query, `{"to":1}`))
+		got.wantProblem(t, 422, "schema_violation")
+		if !strings.Contains(got.body, `"schemaPointer":"/properties/port/type"`) {
+			t.Errorf("%q: %s", query, got.body)
+		}
+	}
+	send(t, base, jsonPut("/v1/settings/pay", `{"quotaBytes":3000}`)).want(t, 201, "")
+	big := a.put("big", strings.Repeat("v", 1200))
+	a.put("big", "")
+	a.put("other", strings.Repeat("v", 1000))
+	for _, query := range []string{"?dry-run=1", ""} {
+		got := send(t, base, jsonPost("/v1/rollback/pay"+query, fmt.Sprintf(`{"prefix":"big","to":%d}`, big)))
+		got.wantProblem(t, 507, "quota_exceeded")
+	}
+}
+
+func TestTheChangesOfARevisionAreInTheOrderOfItsTransaction(t *testing.T) {
+	a := newAPI(t, nil)
+	base := a.serve()
+	send(t, base, jsonPost("/v1/txn", `{"namespace":"pay","then":[{"op":"put","key":"b","text":"1"},{"op":"put","key":"c","text":"1"},{"op":"put","key":"a","text":"1"}]}`)).want(t, 200, "-")
+	send(t, base, jsonPost("/v1/txn", `{"namespace":"pay","then":[{"op":"delete","key":"c"},{"op":"put","key":"d","text":"1"},{"op":"put","key":"a","text":"2"}]}`)).want(t, 200, "-")
+	send(t, base, jsonPost("/v1/rollback/pay", `{"to":1}`)).want(t, 200, "-")
+	a.handler.Drain()
+	got := send(t, base, request{method: "GET", target: "/v1/watch/pay?from=0", header: []string{"Accept: application/x-ndjson"}})
+	for i, want := range []string{"b c a", "c d a", "a c d"} {
+		var line struct{ Changes []struct{ Key string } }
+		if err := json.Unmarshal([]byte(strings.Split(got.body, "\n")[i]), &line); err != nil {
+			t.Fatal(err)
+		}
+		var keys []string
+		for _, c := range line.Changes {
+			keys = append(keys, c.Key)
+		}
+		if strings.Join(keys, " ") != want {
+			t.Errorf("revision %d changes %v, want %s", i+1, keys, want)
+		}
 	}
 }

@@ -51,3 +51,52 @@ func (v *View) tryPut(f *putFields) Result {
 	}
 	return result
 }
+
+// TryRollback tells what Rollback would do now, with the error that Rollback would
+// return, and changes nothing. It checks the request, history, the schemas and the
+// quotas against what a linear read sees, which is the view that it returns. It
+// promises as little as TryPut, and its errors are those of Rollback but
+// ErrOutcomeUnknown and ErrDiskFull, and ErrNotCaughtUp.
+func (s *Store) TryRollback(ctx context.Context, r Rollback) (*View, Standing, Result, error) {
+	fields := rollbackFields{Namespace: r.Namespace, Prefix: r.Prefix, To: r.To, Reason: r.Reason}
+	if err := fields.check(); err != nil {
+		return nil, Standing{}, Result{}, err
+	}
+	view, standing, err := s.View(ctx, ReadOptions{})
+	if err == nil {
+		err = view.CheckRevision(r.To)
+	}
+	if err == nil {
+		_, err = s.validate(ctx, view, r.Namespace, r.values(view))
+	}
+	var result Result
+	if err == nil {
+		result = view.tryRollback(&fields)
+		err = result.Err()
+	}
+	if err != nil {
+		return nil, Standing{}, result, fmt.Errorf("try the rollback of %s/%s to %d: %w", r.Namespace, r.Prefix, r.To, err)
+	}
+	return view, standing, result, nil
+}
+
+// tryRollback is State.rollback without its effect, to a revision that the view
+// can be read at.
+func (v *View) tryRollback(f *rollbackFields) Result {
+	result := Result{Revision: v.Revision}
+	sp := v.space(f.Namespace)
+	writes, ok := sp.backTo(f, &v.journal, v.Revision, func(now, then *Entry) *Entry {
+		if then == nil {
+			return &Entry{Key: now.Key}
+		}
+		return then
+	})
+	if !ok {
+		result.Outcome = OutcomeTooLarge
+		return result
+	}
+	if result.Outcome = v.Settings.admit(sp, v.LiveBytes, sp.growth(writes...)); result.Outcome == OutcomeApplied {
+		result.Changes = uint32(len(writes)) //nolint:gosec // at most MaxRevisionChanges
+	}
+	return result
+}

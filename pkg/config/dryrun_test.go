@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/conclave-dev/conclave/pkg/config"
@@ -82,3 +83,57 @@ func TestATrialNeedsAFreshViewAndAPutThatCanBe(t *testing.T) {
 }
 
 func noLeader(context.Context) error { return config.ErrNoLeader }
+
+// TestATrialTellsWhatTheRollbackThenDoes tries each rollback of a random run before
+// it is made, in a store whose schemas and quotas change.
+func TestATrialTellsWhatTheRollbackThenDoes(t *testing.T) {
+	fake := &fakeReplicator{log: log{t: t, state: config.NewStateWithQuota(4_000)}}
+	store, err := config.NewStore(fake.state, fake, config.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	met := map[string]int{}
+	for range 3000 {
+		key := fmt.Sprint([]string{"a/", "b/"}[random.IntN(2)], random.IntN(5))
+		switch random.IntN(6) {
+		case 0:
+			_, _ = store.Delete(t.Context(), config.Delete{Namespace: "n", Key: key})
+		case 1:
+			schema := config.AttachSchema{Namespace: "n", Prefix: "a/", Document: []byte(fmt.Sprintf(`{"maxLength":%d}`, random.IntN(300)))}
+			_, _ = store.AttachSchema(t.Context(), schema)
+		case 2:
+			_, _ = store.DetachSchema(t.Context(), config.DetachSchema{Namespace: "n", Prefix: "a/"})
+		default:
+			value := `"` + strings.Repeat("v", random.IntN(400)) + `"`
+			_, _ = store.Put(t.Context(), config.Put{Namespace: "n", Key: key, Value: []byte(value), MediaType: "application/json"})
+		}
+		revision := store.Revision()
+		r := config.Rollback{Namespace: "n", Prefix: []string{"", "a/", "b/"}[random.IntN(3)], To: revision + 1 - random.Uint64N(min(revision, 20)+2)}
+		before := fake.state.View()
+		view, standing, trial, trialErr := store.TryRollback(t.Context(), r)
+		if fake.state.View() != before {
+			t.Fatal("a trial changed something")
+		}
+		result, err := store.Rollback(t.Context(), r)
+		for _, kind := range []error{nil, config.ErrFutureRevision, config.ErrSchema, config.ErrQuota} {
+			if errors.Is(trialErr, kind) != errors.Is(err, kind) {
+				t.Fatalf("%+v: tried %v, made %v", r, trialErr, err)
+			}
+			if errors.Is(err, kind) {
+				met[fmt.Sprint(kind)]++
+			}
+		}
+		if err != nil {
+			continue
+		}
+		if view != before || standing.Revision != before.Revision || trial.Changes != result.Changes {
+			t.Fatalf("%+v: tried %+v, made %+v", r, trial, result)
+		}
+	}
+	for _, kind := range []error{nil, config.ErrFutureRevision, config.ErrSchema, config.ErrQuota} {
+		if met[fmt.Sprint(kind)] < 20 {
+			t.Errorf("%v was met %d times", kind, met[fmt.Sprint(kind)])
+		}
+	}
+}

@@ -79,35 +79,43 @@ func (s *State) rollback(f *rollbackFields) Result {
 		result.Outcome = OutcomeFutureRevision
 		return result
 	}
-	sp := s.space(f.Namespace)
-	var writes []write
-	steps, size := 0, int64(0)
-	for key := range sp.mayDiffer(&s.history.journal, f.Prefix, f.Prefix, f.To, s.revision) {
-		if steps++; steps > maxChangeSteps {
-			result.Outcome = OutcomeTooLarge
-			return result
-		}
-		now, then := sp.get(key), sp.at(key, f.To)
-		if sameContent(now, then) {
-			continue
-		}
-		w := write{old: now}
+	writes, ok := s.space(f.Namespace).backTo(f, &s.history.journal, s.revision, func(now, then *Entry) *Entry {
 		if then == nil {
-			w.next = s.tombstone(now)
-		} else {
-			w.next = s.successor(now, then.Key, then.Value, then.MediaType)
+			return s.tombstone(now)
 		}
-		writes = append(writes, w)
-		size += w.next.chargeBytes()
-		if len(writes) > MaxRevisionChanges || size > MaxRevisionBytes {
-			result.Outcome = OutcomeTooLarge
-			return result
-		}
+		return s.successor(now, then.Key, then.Value, then.MediaType)
+	})
+	if !ok {
+		result.Outcome = OutcomeTooLarge
+		return result
 	}
 	if result.Outcome = s.offer(f.Namespace, f.Reason, writes...); result.Outcome == OutcomeApplied {
 		result.Revision, result.Changes = s.revision, uint32(len(writes))
 	}
 	return result
+}
+
+// backTo returns the writes that take the keys of a rollback back, each with what
+// next makes of the live entry and the one to put back, nil for none; and not ok
+// when they are more than one revision takes.
+func (s *space) backTo(f *rollbackFields, j *journal, revision uint64, next func(now, then *Entry) *Entry) (writes []write, ok bool) {
+	steps, size := 0, int64(0)
+	for key := range s.mayDiffer(j, f.Prefix, f.Prefix, f.To, revision) {
+		if steps++; steps > maxChangeSteps {
+			return nil, false
+		}
+		now, then := s.get(key), s.at(key, f.To)
+		if sameContent(now, then) {
+			continue
+		}
+		w := write{old: now, next: next(now, then)}
+		writes = append(writes, w)
+		size += w.next.chargeBytes()
+		if len(writes) > MaxRevisionChanges || size > MaxRevisionBytes {
+			return nil, false
+		}
+	}
+	return writes, true
 }
 
 // mayDiffer walks, in byte order, over keys under a prefix from one on; among

@@ -126,5 +126,8 @@ func (o operations) Ready() (ready bool, reason string) {
 	return true, ""
 }
 
+// LeaderKnown implements opsapi.Node.
+func (o operations) LeaderKnown() bool { return o.store.LeaderKnown() }
+
 // Probe implements opsapi.Node.
 func (o operations) Probe(ctx context.Context) error { return o.replicator.ReadBarrier(ctx) }

@@ -27,7 +27,7 @@ func (a *api) readyz(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	leader := "unknown"
-	if a.node.Status().Leader != "" {
+	if a.node.LeaderKnown() {
 		leader = "known"
 	}
 	w.Header().Set("Conclave-Leader", leader)

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/conclave-dev/conclave/internal/admin"
 )
 
 // expectHealth asks a health endpoint and compares the whole answer.
@@ -40,13 +38,27 @@ func TestReadinessSaysWhyNotAndWhetherALeaderIsKnown(t *testing.T) {
 	expectHealth(t, handler, "/readyz", 503, "not ready: awaiting its addition to the cluster\n")
 
 	node.unready = ""
-	for leader, want := range map[string]string{"": "unknown", "cfg-1": "known"} {
-		node.status = admin.Status{Leader: leader}
+	for leader, want := range map[bool]string{false: "unknown", true: "known"} {
+		node.leader = leader
 		expectHealth(t, handler, "/readyz", 200, "ok\n")
 		if response, _ := ask(handler, "GET", "/readyz"); response.Header.Get("Conclave-Leader") != want {
-			t.Errorf("leader %q: Conclave-Leader = %q, want %q", leader, response.Header.Get("Conclave-Leader"), want)
+			t.Errorf("leader known %v: Conclave-Leader = %q, want %q", leader, response.Header.Get("Conclave-Leader"), want)
 		}
 	}
+}
+
+// TestHealthWaitsForNoStatus has a node whose loop hangs, and answers no more.
+func TestHealthWaitsForNoStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := &fakeNode{hung: make(chan struct{}), leader: true}
+		handler := port(t, options(t, node))
+		began := time.Now()
+		expectHealth(t, handler, "/livez", 200, "ok\n")
+		expectHealth(t, handler, "/readyz", 200, "ok\n")
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the node's health took %v", took)
+		}
+	})
 }
 
 func TestQuorumIsAProbeThatGoesThrough(t *testing.T) {

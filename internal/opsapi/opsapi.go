@@ -25,8 +25,8 @@ const (
 )
 
 // Node is the node that the port belongs to. Its methods are called
-// concurrently. Alive and Ready must answer at once, since a node whose loop hangs
-// still has to say so; Status may take a second or two then.
+// concurrently. Alive, Ready and LeaderKnown must answer at once, since a node whose
+// loop hangs still has to say so; Status may take a second or two then.
 type Node interface {
 	// Status returns the node's view of itself and of its cluster.
 	Status() admin.Status
@@ -37,6 +37,8 @@ type Node interface {
 	// Ready returns whether the node should be sent clients, and a reason that
 	// a person understands if not.
 	Ready() (ready bool, reason string)
+	// LeaderKnown returns whether the node knows a leader of its cluster.
+	LeaderKnown() bool
 	// Probe makes one linearizable read through the cluster, and returns nil
 	// when it went through before ctx ended.
 	Probe(ctx context.Context) error

@@ -33,6 +33,9 @@ type fakeNode struct {
 	status  admin.Status
 	dead    error
 	unready string
+	leader  bool
+	// hung, unless nil, is what the status waits for.
+	hung chan struct{}
 	// probe answers a probe; nil means that it goes through.
 	probe func(ctx context.Context) error
 	// probes counts them.
@@ -40,7 +43,16 @@ type fakeNode struct {
 	steward
 }
 
+func (n *fakeNode) LeaderKnown() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.leader
+}
+
 func (n *fakeNode) Status() admin.Status {
+	if n.hung != nil {
+		<-n.hung
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.status

@@ -43,6 +43,8 @@ type answer struct {
 	// etag is the revision in the ETag, revision that in Conclave-Revision.
 	etag, revision uint64
 	leader         string
+	// age is what the answer says of its age, -1 where it says nothing of it.
+	age time.Duration
 	// problem is set with a refusal.
 	problem *problem
 	// undelivered is set when the request certainly reached nobody.
@@ -104,6 +106,11 @@ func (c *cluster) do(n *node, r request) answer {
 func readAnswer(reply *http.Response, body []byte) answer {
 	a := answer{status: reply.StatusCode, leader: reply.Header.Get("Conclave-Leader")}
 	a.revision, a.err = strconv.ParseUint(reply.Header.Get("Conclave-Revision"), 10, 64)
+	a.age = -1
+	if told := reply.Header.Get("Conclave-Staleness-Ms"); told != "" && told != "unknown" {
+		millis, err := strconv.ParseUint(told, 10, 32)
+		a.age, a.err = time.Duration(millis)*time.Millisecond, errors.Join(a.err, err)
+	}
 	if reply.Header.Get("Content-Type") == "application/problem+json" {
 		a.problem = &problem{}
 		a.err = errors.Join(a.err, json.Unmarshal(body, a.problem))

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -148,32 +147,18 @@ func single(name string, c watchChange, r request, wanted ...int) keyedWrite {
 // together returns a transaction that makes changes when a key is absent. If not,
 // it reads the key if orElse is set, and is refused otherwise.
 func together(name, absent string, orElse bool, changes ...watchChange) keyedWrite {
-	type operation struct {
-		Op   string  `json:"op"`
-		Key  string  `json:"key"`
-		Text *string `json:"text,omitempty"`
-	}
-	body := struct {
-		Namespace string           `json:"namespace"`
-		If        []map[string]any `json:"if"`
-		Then      []operation      `json:"then"`
-		Else      []operation      `json:"else,omitempty"`
-	}{Namespace: namespace, If: []map[string]any{{"key": absent, "exists": false}}}
+	body := txnBody{Namespace: namespace, If: []map[string]any{{"key": absent, "exists": false}}}
 	for _, c := range changes {
-		o := operation{Op: c.Op, Key: c.Key}
+		step := txnStep{Op: c.Op, Key: c.Key}
 		if c.Op == "put" {
-			o.Text = &c.Text
+			step.Text = &c.Text
 		}
-		body.Then = append(body.Then, o)
+		body.Then = append(body.Then, step)
 	}
 	if orElse {
-		body.Else = []operation{{Op: "get", Key: absent}}
+		body.Else = []txnStep{{Op: "get", Key: absent}}
 	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		panic(err) // The test itself is wrong.
-	}
-	r := request{method: http.MethodPost, txn: true, key: absent, value: string(text), idempotency: name}
+	r := request{method: http.MethodPost, txn: true, key: absent, value: body.text(), idempotency: name}
 	return keyedWrite{r, []int{http.StatusOK}, changes}
 }
 

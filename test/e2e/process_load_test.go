@@ -77,24 +77,118 @@ func (l *load) end() {
 	l.all.Wait()
 }
 
+// A worker is one client of a load.
+type worker struct {
+	client int
+	// life tells its values from those of other loads, and sequence from each other.
+	life     string
+	sequence int
+	// seen is what it last saw of each key, and newest the highest revision that it
+	// was told.
+	seen   map[string]history.Operation
+	newest uint64
+}
+
 // work is one client's life.
 func (l *load) work(ctx context.Context, client int, life string) {
-	seen := map[string]history.Operation{} // what it last saw of each key
-	for sequence := 0; ctx.Err() == nil; sequence++ {
-		key := fmt.Sprintf("era%d/key%d", l.era.Load(), rand.N(hotKeys))
-		o := choose(seen[key])
-		o.Worker, o.Key = client, key
-		if o.Kind == history.Put || o.Kind == history.Swap {
-			o.Value = fmt.Sprintf("%s.%d.%d", life, client, sequence)
-		}
-		if o, ok := l.record.play(l.cluster, l.somewhere(), o, l.timeout); ok && o.Outcome != history.Unknown {
-			seen[key] = o
+	w := &worker{client: client, life: life, seen: map[string]history.Operation{}}
+	for ctx.Err() == nil {
+		if o, ok := l.record.play(l.cluster, l.somewhere(), w.choose(l.era.Load()), l.timeout); ok && o.Outcome != history.Unknown {
+			w.learn(o)
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(rand.N(10 * time.Millisecond)): // leave the members some of the processor
 		}
 	}
+}
+
+// choose returns what to do next in an era.
+func (w *worker) choose(era int64) history.Operation {
+	key := func(i int) string { return fmt.Sprintf("era%d/key%d", era, i) }
+	keys := rand.Perm(hotKeys)
+	o := history.Operation{Kind: history.Get}
+	switch dice := rand.N(100); {
+	case dice < 12:
+		o = w.together(key(keys[0]), key(keys[1]), key(keys[2]))
+	case dice < 28:
+		o = w.leniently()
+		o.Key = key(keys[0])
+	default:
+		o = choose(w.seen[key(keys[0])])
+		o.Key = key(keys[0])
+	}
+	o.Worker = w.client
+	if o.Kind == history.Put || o.Kind == history.Swap {
+		o.Value = w.value()
+	}
+	return o
+}
+
+// value returns one that nobody has written.
+func (w *worker) value() string {
+	w.sequence++
+	return fmt.Sprintf("%s.%d.%d", w.life, w.client, w.sequence)
+}
+
+// leniently returns a read that need not see the newest.
+func (w *worker) leniently() history.Operation {
+	o := history.Operation{Kind: history.Get}
+	switch rand.N(3) {
+	case 0:
+		o.Level, o.Demand = history.Session, w.newest
+	case 1:
+		o.Level, o.Bound = history.Bounded, rand.N(500*time.Millisecond)
+	default:
+		o.Level = history.Local
+	}
+	return o
+}
+
+// together returns a transaction of keys, under the condition that some are as the
+// worker saw them.
+func (w *worker) together(a, b, c string) history.Operation {
+	t := &history.Transaction{Then: []history.Step{
+		{Kind: history.Put, Key: a, Value: w.value()}, {Kind: history.Get, Key: c}, {Kind: history.Delete, Key: b},
+	}}
+	if rand.N(3) > 0 {
+		t.Then[2].Kind, t.Then[2].Value = history.Put, w.value()
+	}
+	for _, key := range []string{a, b, c}[rand.N(3):] {
+		if rand.N(2) == 0 {
+			t.If = append(t.If, history.Condition{Key: key, Revision: demandable(w.seen[key])})
+		}
+	}
+	if rand.N(3) > 0 {
+		t.Else = []history.Step{{Kind: history.Get, Key: a}, {Kind: history.Get, Key: b}}
+	}
+	return history.Operation{Kind: history.Txn, Txn: t}
+}
+
+// learn takes in what an operation that was answered tells.
+func (w *worker) learn(o history.Operation) {
+	w.newest = max(w.newest, o.Revision, o.Standing)
+	switch {
+	case o.Kind != history.Txn:
+		w.seen[o.Key] = o
+	case o.Outcome == history.Done:
+		for i, step := range o.Txn.Branch() {
+			now := history.Operation{Kind: step.Kind, Outcome: history.Done, Revision: o.Revision, Value: step.Value}
+			if step.Kind == history.Get {
+				now.Revision, now.Value = o.Txn.Saw[i].Revision, o.Txn.Saw[i].Value
+			}
+			w.seen[step.Key] = now
+		}
+	}
+}
+
+// demandable returns the revision that a key had when it was last seen, 0 if there
+// was no such key.
+func demandable(last history.Operation) uint64 {
+	if last.Outcome == history.Done && last.Kind != history.Delete {
+		return last.Revision
+	}
+	return 0
 }
 
 // use makes the clients use these members only.
@@ -117,7 +211,7 @@ func choose(last history.Operation) history.Operation {
 		return history.Operation{Kind: history.Put}
 	case dice < 75:
 		return history.Operation{Kind: history.Delete}
-	case last.Outcome == history.Done && last.Kind != history.Delete:
+	case demandable(last) != 0:
 		return history.Operation{Kind: history.Swap, Demand: last.Revision, Demanded: last.Value}
 	default:
 		return history.Operation{Kind: history.Swap}

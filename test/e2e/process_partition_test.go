@@ -31,9 +31,16 @@ func TestPartitionPlaysScenes20To25(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	for _, n := range minority { // They have looked just now, and know how old what they have is.
+		if a := c.do(n, request{method: http.MethodGet, key: "value", timeout: patience}); a.status != http.StatusOK {
+			t.Errorf("a linear read before the cut at node %s: %v", n.name, a)
+		}
+	}
+
 	// Scene 20: the network falls apart. Scene 22 begins at once: client 1 writes
 	// 3 to the old leader, which can't reach a majority any more.
 	net.cut([]int{0, 1}, []int{2, 3, 4})
+	cut := time.Now()
 	var client1 answer
 	var client sync.WaitGroup
 	client.Go(func() {
@@ -51,8 +58,8 @@ func TestPartitionPlaysScenes20To25(t *testing.T) {
 
 	// Scene 22 ends: the minority knows that it is one, and client 1 is never told
 	// that it succeeded.
-	stepsDown(t, c, minority)
-	each(minority, func(n *node) { refuses(t, c, n) })
+	stepsDown(t, c, minority, cut)
+	each(minority, func(n *node) { refuses(t, c, n, cut) })
 	client.Wait()
 	if client1.problem == nil || client1.status != http.StatusServiceUnavailable && client1.status != http.StatusGatewayTimeout {
 		t.Errorf("client 1 wrote to a minority and got %v", client1)
@@ -76,14 +83,19 @@ func TestPartitionPlaysScenes20To25(t *testing.T) {
 }
 
 // stepsDown waits until the minority's members know that they have no leader, and
-// expects them to serve what they have all the same.
-func stepsDown(t *testing.T, c *cluster, minority []*node) {
+// expects them to serve what they have all the same, and to say that it is as old
+// as the cut at least: nothing has told them since that it is the newest.
+func stepsDown(t *testing.T, c *cluster, minority []*node, cut time.Time) {
 	t.Helper()
 	for _, n := range minority {
 		await(t, "node "+n.name+" steps down", func() error {
+			least := time.Since(cut)
 			a := c.local(n, "value")
 			if a.status != http.StatusOK || a.value != "start" {
 				t.Fatalf("a local read on the minority got %v, not the last committed value", a)
+			}
+			if a.age < least {
+				t.Fatalf("%v after the cut node %s says that what it has is %v old", least, n.name, a.age)
 			}
 			if a.leader != "unknown" {
 				return fmt.Errorf("it says that its leader is %s", a.leader)
@@ -95,7 +107,7 @@ func stepsDown(t *testing.T, c *cluster, minority []*node) {
 
 // refuses expects writes and fresh reads to fail at a node of the minority, and
 // the write to be refused with the word that it was certainly not applied.
-func refuses(t *testing.T, c *cluster, n *node) {
+func refuses(t *testing.T, c *cluster, n *node, cut time.Time) {
 	t.Helper()
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -109,6 +121,13 @@ func refuses(t *testing.T, c *cluster, n *node) {
 		read := c.do(n, request{method: http.MethodGet, key: "value", timeout: patience})
 		if read.status != http.StatusServiceUnavailable && read.status != http.StatusGatewayTimeout {
 			t.Errorf("a linear read on the minority got %v", read)
+		}
+	})
+	all.Go(func() {
+		fresher := "consistency=bounded&max-staleness=" + (time.Since(cut) / 2).String()
+		read := c.do(n, request{method: http.MethodGet, key: "value", query: fresher, timeout: patience})
+		if read.status != http.StatusServiceUnavailable || read.problem == nil || read.problem.Code != "too_stale" {
+			t.Errorf("a read on the minority that must be of after the cut, %s, got %v", fresher, read)
 		}
 	})
 	all.Go(func() {

@@ -4,9 +4,11 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -37,8 +39,11 @@ func (r *record) now() time.Duration { return time.Since(r.began) }
 
 // sending returns the request that an operation is.
 func sending(o history.Operation, timeout time.Duration) request {
-	r := request{method: http.MethodGet, key: o.Key, timeout: timeout}
+	r := request{method: http.MethodGet, key: o.Key, query: freshness(o), timeout: timeout}
 	switch o.Kind {
+	case history.Txn:
+		r = txnRequest(o.Txn)
+		r.timeout = timeout
 	case history.Put, history.Swap:
 		r.method, r.value = http.MethodPut, o.Value
 		r.ifMatch, r.ifAbsent = o.Demand, o.Kind == history.Swap && o.Demand == 0
@@ -46,6 +51,20 @@ func sending(o history.Operation, timeout time.Duration) request {
 		r.method = http.MethodDelete
 	}
 	return r
+}
+
+// freshness returns what a read says of how fresh it must be.
+func freshness(o history.Operation) string {
+	query := "consistency=" + string(o.Level)
+	switch o.Level {
+	case "":
+		return ""
+	case history.Session:
+		query += "&min-revision=" + strconv.FormatUint(o.Demand, 10)
+	case history.Bounded:
+		query += "&max-staleness=" + o.Bound.String()
+	}
+	return query
 }
 
 // play performs an operation at a node and records what came of it. It returns
@@ -90,15 +109,24 @@ func judge(o *history.Operation, a answer) (fault string) {
 		return fmt.Sprintf("an answer that can't be read: %v", a.err)
 	}
 	o.Revision = a.revision
+	if o.Level != "" {
+		o.Age = a.age
+	}
 	switch {
 	case a.status == http.StatusPreconditionFailed && o.Kind == history.Swap:
 		o.Outcome, o.Revision = history.Conflict, a.etag
+	case a.status == http.StatusPreconditionFailed && o.Kind == history.Txn && len(o.Txn.Else) == 0:
+		o.Outcome, o.Revision = history.Conflict, 0
+	case a.status == http.StatusOK && o.Kind == history.Txn:
+		return judgeTxn(o, a)
 	case a.problem != nil && a.problem.Code == "key_not_found" && (o.Kind == history.Get || o.Kind == history.Delete):
 		o.Outcome, o.Revision, o.Standing = history.Absent, 0, a.revision
 	case a.problem != nil:
 		return judgeRefusal(o, a)
 	case o.Kind == history.Get && a.status == http.StatusOK:
 		o.Outcome, o.Revision, o.Standing, o.Value = history.Done, a.etag, a.revision, a.value
+	case o.Kind == history.Txn:
+		return "an answer that nobody expects"
 	case o.Kind == history.Delete && a.status == http.StatusNoContent:
 		o.Outcome = history.Done
 	case a.status == http.StatusOK || a.status == http.StatusCreated:
@@ -189,20 +217,24 @@ func (r *record) firstWriteAfter(moment time.Duration) time.Duration {
 func (r *record) figures() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var reads, open, conflicts int
+	var reads, lenient, transactions, open, conflicts int
 	for _, o := range r.history.Operations {
 		switch {
 		case o.Outcome == history.Unknown:
 			open++
+		case o.Kind == history.Txn && o.Outcome == history.Done:
+			transactions++
+		case o.Level != "":
+			lenient++
 		case o.Kind == history.Get:
 			reads++
 		case o.Outcome != history.Done:
 			conflicts++
 		}
 	}
-	return fmt.Sprintf("%d operations: %d acknowledged writes, %d reads, %d conflicts and vain deletes, "+
-		"%d writes of unknown outcome; besides %d rejected writes and %d failed reads",
-		len(r.history.Operations), r.acknowledged, reads, conflicts, open, r.rejected, r.failed)
+	return fmt.Sprintf("%d operations: %d acknowledged writes, %d transactions carried out, %d linear reads, %d session, bounded and local ones, "+
+		"%d conflicts and vain deletes, %d writes of unknown outcome; besides %d rejected writes and %d failed reads",
+		len(r.history.Operations), r.acknowledged, transactions, reads, lenient, conflicts, open, r.rejected, r.failed)
 }
 
 // keys returns the keys that were used, sorted.
@@ -210,13 +242,14 @@ func (r *record) keys() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	used := map[string]bool{}
-	var keys []string
 	for _, o := range r.history.Operations {
-		if !used[o.Key] {
+		if o.Kind != history.Txn {
 			used[o.Key] = true
-			keys = append(keys, o.Key)
+			continue
+		}
+		for _, step := range slices.Concat(o.Txn.Then, o.Txn.Else) {
+			used[step.Key] = true
 		}
 	}
-	slices.Sort(keys)
-	return keys
+	return slices.Sorted(maps.Keys(used))
 }

@@ -41,7 +41,8 @@ func (h *History) Check() error { return h.checkWithin(checkTimeout) }
 
 // checkWithin is Check with another limit for each key's search.
 func (h *History) checkWithin(limit time.Duration) error {
-	problems := append(repeatedValues(h.Operations), checkOrder(h.Operations)...)
+	operations := resolve(h.Operations)
+	problems := slices.Concat(repeatedValues(operations), checkOrder(operations), contentsOf(operations).check(operations))
 	var undecided error
 	byKey := h.byKey()
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
@@ -64,11 +65,14 @@ func (h *History) checkWithin(limit time.Duration) error {
 	return errors.Join(problems...)
 }
 
-// byKey returns the operations of each key.
+// byKey returns what was done to each key, other reads than linear ones left out:
+// those are free to see what was.
 func (h *History) byKey() map[string][]Operation {
 	byKey := make(map[string][]Operation)
-	for _, o := range h.Operations {
-		byKey[o.Key] = append(byKey[o.Key], o)
+	for _, o := range parts(resolve(h.Operations)) {
+		if o.Level == "" {
+			byKey[o.Key] = append(byKey[o.Key], o)
+		}
 	}
 	return byKey
 }
@@ -79,20 +83,20 @@ func repeatedValues(operations []Operation) []error {
 	var problems []error
 	values := make(map[string]Operation)
 	for _, o := range operations {
-		if o.Kind != Put && o.Kind != Swap {
-			continue
+		for _, value := range o.values() {
+			if before, twice := values[value]; twice {
+				problems = append(problems, fmt.Errorf("two writes of one value prove nothing:\n%v\n%v", before, o))
+			}
+			values[value] = o
 		}
-		if before, twice := values[o.Value]; twice {
-			problems = append(problems, fmt.Errorf("two writes of one value prove nothing:\n%v\n%v", before, o))
-		}
-		values[o.Value] = o
 	}
 	return problems
 }
 
 // checkOrder compares revisions with the order in time, over all keys: each is
 // given to one write, a write's is above everything that was known to anyone
-// before the write began, and a read is of a revision at least as high as that.
+// before the write began, and a read is of a revision at least as high as what was
+// known to anyone by the moment that it answers for.
 func checkOrder(operations []Operation) []error {
 	var problems []error
 	byRevision := make(map[uint64]Operation)
@@ -107,22 +111,25 @@ func checkOrder(operations []Operation) []error {
 		if o.Kind == Get && o.Standing != 0 && o.Revision > o.Standing {
 			problems = append(problems, fmt.Errorf("a read of the future:\n%v", o))
 		}
+		if o.Level == Session && o.answered() && o.Standing < o.Demand {
+			problems = append(problems, fmt.Errorf("a session goes back:\n%v", o))
+		}
 		if o.proves() != 0 {
 			timed = append(timed, o)
 		}
 	}
 	ended := slices.SortedFunc(slices.Values(timed), func(a, b Operation) int { return cmp.Compare(a.End, b.End) })
-	slices.SortFunc(timed, func(a, b Operation) int { return cmp.Compare(a.Start, b.Start) })
+	slices.SortFunc(timed, func(a, b Operation) int { return cmp.Compare(a.answersFor(), b.answersFor()) })
 	var newest Operation // of those that had ended
 	for _, o := range timed {
-		for len(ended) > 0 && ended[0].End < o.Start {
+		for len(ended) > 0 && ended[0].End < o.answersFor() {
 			if ended[0].proves() > newest.proves() {
 				newest = ended[0]
 			}
 			ended = ended[1:]
 		}
 		floor := newest.proves()
-		if o.Kind == Get && o.Standing != 0 && o.Standing < floor || o.Kind != Get && o.Revision <= floor {
+		if !o.Acknowledged() && o.Standing != 0 && o.Standing < floor || o.Acknowledged() && o.Revision <= floor {
 			problems = append(problems, fmt.Errorf("revisions go back:\n%v\n%v", newest, o))
 		}
 	}
@@ -133,42 +140,42 @@ func checkOrder(operations []Operation) []error {
 // operation ended, 0 when it says nothing of that.
 func (o Operation) proves() uint64 {
 	switch {
-	case o.Kind == Get && (o.Outcome == Done || o.Outcome == Absent):
+	case o.answered():
 		return max(o.Standing, o.Revision)
 	case o.Acknowledged():
 		return o.Revision
+	case o.Kind == Txn && o.Outcome == Done:
+		return o.Standing
 	default:
 		return 0
 	}
 }
 
+// answersFor returns the moment up to which the operation has to know everything
+// that anybody knew: its beginning, or as long before it as a read may be old, and
+// says that it is. A read that says nothing of its age need know nothing.
+func (o Operation) answersFor() time.Duration {
+	switch {
+	case o.Level == Bounded && (o.Age < 0 || o.Bound < o.Age):
+		return o.Start - o.Bound
+	case o.Level != "" && o.Age < 0:
+		return math.MinInt64
+	default:
+		return o.Start - o.Age
+	}
+}
+
 // calls returns one key's operations in porcupine's form.
 func calls(operations []Operation) []porcupine.Operation {
-	// A value that was read was written: at the revision that the reader saw, and
-	// before the reader had it.
-	type sight struct {
-		revision uint64
-		end      time.Duration
-	}
-	seen := make(map[string]sight)
-	plain := true // written and read, and nothing else
-	for _, o := range operations {
-		plain = plain && (o.Kind == Put || o.Kind == Get)
-		if o.Kind == Get && o.Outcome == Done && o.Revision != 0 {
-			if first, ok := seen[o.Value]; !ok || o.End < first.end {
-				seen[o.Value] = sight{o.Revision, o.End}
-			}
-		}
-	}
+	operations = resolve(operations)
+	// written and read, and nothing else
+	plain := !slices.ContainsFunc(operations, func(o Operation) bool { return o.Kind != Put && o.Kind != Get })
 	var all []porcupine.Operation
 	for _, o := range operations {
 		end := int64(o.End)
-		first, read := seen[o.Value]
 		switch {
 		case o.Outcome == Rejected:
 			continue
-		case o.Outcome == Unknown && o.Kind != Delete && read:
-			o.Outcome, o.Revision, end = Done, first.revision, max(int64(first.end), int64(o.Start))
 		case o.Outcome == Unknown && plain:
 			continue // Nobody can have noticed whether it happened, and many of them cost a long search.
 		case o.Outcome == Unknown:

@@ -77,18 +77,18 @@ func step(s held, o Operation) (bool, any) {
 	case o.Kind == Delete && !s.exists, o.Kind == Swap && !s.satisfies(o):
 		return false, s
 	default:
-		return s.changed(o.Kind != Delete, o.Value, o.Revision)
+		return s.changed(!o.deletes(), o.Value, o.Revision)
 	}
 }
 
 // stepUnknown does what a write does that nobody told the outcome of. If it never
 // happened, its place is after everything else.
 func stepUnknown(s held, o Operation) (bool, any) {
-	if o.Kind == Delete && !s.exists || o.Kind == Swap && !s.satisfies(o) {
+	if o.deletes() && !s.exists || o.Kind == Swap && !s.satisfies(o) {
 		return true, s
 	}
 	if o.Kind == Swap && o.Demand != 0 {
 		s.revision, s.exact = o.Demand, true
 	}
-	return s.changed(o.Kind != Delete, o.Value, o.Revision)
+	return s.changed(!o.deletes(), o.Value, o.Revision)
 }

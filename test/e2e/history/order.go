@@ -113,7 +113,7 @@ func (c changes) place(o Operation, earliest int) (place int, ok bool) {
 		return 2*len(c) + 1, true
 	case o.absent(), o.Outcome == Conflict && o.Revision == 0:
 		for n := (earliest + 1) / 2; n <= len(c); n++ {
-			if n == 0 || c[n-1].Kind == Delete {
+			if n == 0 || c[n-1].deletes() {
 				return 2 * n, true
 			}
 		}

@@ -180,14 +180,17 @@ func decodeCommand(data []byte) (any, error) {
 	case kindDetachSchema:
 		fields = new(detachFields)
 	}
-	if err := decodeFields(data[commandHeaderBytes:], versions[version-1], fields); err != nil {
+	var err error
+	if array, length := data[commandHeaderBytes:], versions[version-1]; kind == kindTxn {
+		err = fields.(*txnFields).decode(array, length)
+	} else {
+		err = decodeFields(array, length, fields)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedCommand, err)
 	}
 	if err := fields.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformedCommand, err)
-	}
-	if kind == kindTxn && !isEncoded(fields, data[commandHeaderBytes:]) {
-		return nil, fmt.Errorf("%w: an array within it has another length", ErrMalformedCommand)
 	}
 	return fields, nil
 }

@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // MaxTxnOperations is how many operations a transaction has at most, in Then and
 // Else together, and how many conditions.
@@ -129,6 +132,31 @@ func (t *Txn) command() ([]byte, guard, error) {
 func (t *Txn) freesSpace() bool {
 	puts := func(o Operation) bool { return o.Kind == OperationPut }
 	return !slices.ContainsFunc(t.Then, puts) && !slices.ContainsFunc(t.Else, puts)
+}
+
+// decode reads a transaction, an array of so many elements, part by part: the
+// codec has no limit for the arrays within.
+func (f *txnFields) decode(data []byte, fields int) error {
+	if err := checkArray(data, fields); err != nil {
+		return fmt.Errorf("decode %T: %w", f, err)
+	}
+	rest, err := decodeFirst(data[1:], &f.Namespace)
+	if err != nil {
+		return err
+	}
+	if f.If, rest, err = decodeList[conditionFields](rest, MaxTxnOperations, 3); err != nil {
+		return err
+	}
+	if f.Then, rest, err = decodeList[operationFields](rest, MaxTxnOperations, 4); err != nil {
+		return err
+	}
+	if f.Else, rest, err = decodeList[operationFields](rest, MaxTxnOperations, 4); err != nil {
+		return err
+	}
+	if len(rest) != 0 {
+		return fmt.Errorf("decode %T: %d bytes follow it", f, len(rest))
+	}
+	return nil
 }
 
 func (f *txnFields) check() error {

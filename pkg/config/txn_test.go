@@ -2,9 +2,12 @@ package config_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,6 +203,35 @@ func TestATransactionsResultIsKeptForItsCopies(t *testing.T) {
 		from.Sequence = uint64(sequence + 1)
 		if again := l.applyFrom(from, &txn); !reflect.DeepEqual(again, want) {
 			t.Errorf("a copy of %d returned %+v, want %+v", sequence+1, again, want)
+		}
+	}
+}
+
+// TestATransactionOfCountlessElementsIsRefusedAtOnce feeds Apply what only a
+// member that is not one of us can propose: arrays that are small as long as they
+// are encoded. Nothing may be made of their elements.
+func TestATransactionOfCountlessElementsIsRefusedAtOnce(t *testing.T) {
+	const elements = config.MaxCommandBytes - 100
+	header := binary.BigEndian.AppendUint32([]byte{0xdd}, elements)
+	nils := append(header, bytes.Repeat([]byte{0xc0}, elements)...)
+	pairs := append(binary.BigEndian.AppendUint32([]byte{0xdf}, elements/2), bytes.Repeat([]byte{0xa0, 0xc0}, elements/2)...)
+	short := append([]byte{0xdc, 0, 129}, bytes.Repeat([]byte{0xc0}, 129)...)
+	none, begin := []byte{0xc0}, []byte{4, 1, 0x94, 0xa1, 'n'}
+	for name, parts := range map[string][][]byte{
+		"conditions": {begin, nils, none, none}, "operations": {begin, none, nils, none}, "alternatives": {begin, none, none, nils},
+		"a map": {begin, none, pairs, none}, "one too many": {begin, none, short, none}, "nils": {begin, none, {0x91, 0xc0}, none}, "nothing more": {begin, none, {0x91}},
+	} {
+		l := newLog(t)
+		command := slices.Concat(parts...)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := l.state.Apply(1, config.Stamp{}, config.Origin{}, command)
+		runtime.ReadMemStats(&after)
+		if got.Outcome != config.OutcomeMalformed {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if made := after.TotalAlloc - before.TotalAlloc; made > 1<<20 {
+			t.Errorf("%s: %d bytes are made of a command of %d", name, made, len(command))
 		}
 	}
 }

@@ -34,7 +34,11 @@ func (s *State) Restore(r io.Reader) error {
 type frameReader struct {
 	from     *bufio.Reader
 	checksum uint32
-	payload  []byte
+	// The others are used by one frame after the other.
+	prelude [framePreludeBytes]byte
+	payload []byte
+	fields  entryFields
+	changes []Change
 }
 
 // contents reads the whole snapshot.
@@ -157,11 +161,10 @@ func (r *frameReader) expect(want frameKind, v any) error {
 
 // frame reads the next frame. Its array is valid until the next call.
 func (r *frameReader) frame() (frameKind, []byte, error) {
-	var prelude [framePreludeBytes]byte
-	if err := r.raw(prelude[:]); err != nil {
+	if err := r.raw(r.prelude[:]); err != nil {
 		return 0, nil, err
 	}
-	length := binary.BigEndian.Uint32(prelude[:4])
+	length := binary.BigEndian.Uint32(r.prelude[:4])
 	if length < 2 || length > maxFrameBytes {
 		return 0, nil, fmt.Errorf("%w: a frame of %d bytes", ErrBadSnapshot, length)
 	}
@@ -172,9 +175,9 @@ func (r *frameReader) frame() (frameKind, []byte, error) {
 	if err := r.raw(r.payload); err != nil {
 		return 0, nil, err
 	}
-	if sum := crc32.Checksum(r.payload, castagnoli); sum != binary.BigEndian.Uint32(prelude[4:]) {
+	if sum := crc32.Checksum(r.payload, castagnoli); sum != binary.BigEndian.Uint32(r.prelude[4:]) {
 		return 0, nil, fmt.Errorf("%w: a frame of %d bytes has checksum %08x instead of %08x",
-			ErrBadSnapshot, length, sum, prelude[4:])
+			ErrBadSnapshot, length, sum, r.prelude[4:])
 	}
 	return frameKind(r.payload[0]), r.payload[1:], nil
 }

@@ -99,8 +99,9 @@ func (r *frameReader) older(c *contents, sp *space, entries uint64) error {
 
 // entry reads one entry of a store at revision.
 func (r *frameReader) entry(revision uint64) (*Entry, error) {
-	var f entryFields
-	if err := r.expect(frameEntry, &f); err != nil {
+	f := &r.fields
+	*f = entryFields{} // What is read goes to an empty one.
+	if err := r.expect(frameEntry, f); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(CheckKey(f.Key), checkValue(f.Value)); err != nil {
@@ -140,10 +141,11 @@ func (r *frameReader) revision(c *contents, fields []byte) error {
 		return fmt.Errorf("%w: revision %d of age %d follows revision %d in a store of revision %d and age %d",
 			ErrBadSnapshot, f.Number, f.AgeMillis, last, c.revision, h.ageMillis)
 	}
-	changes, err := c.decodeChanges(f.Number, f.Changes)
+	changes, err := c.decodeChanges(r.changes[:0], f.Number, f.Changes)
 	if err != nil {
 		return err
 	}
+	r.changes = changes
 	revision := newRevision(f.Number, len(changes))
 	revision.TimeMillis, revision.ageMillis, revision.Reason = f.TimeMillis, f.AgeMillis, f.Reason
 	copy(revision.Changes, changes)
@@ -152,14 +154,16 @@ func (r *frameReader) revision(c *contents, fields []byte) error {
 	return nil
 }
 
-// decodeChanges reads what encodeChanges wrote of a revision, and finds the
-// entries.
-func (c *contents) decodeChanges(number uint64, data []byte) ([]Change, error) {
-	var changes []Change
+// decodeChanges appends what appendChanges wrote of a revision, with the entries
+// that it finds, to an empty list.
+func (c *contents) decodeChanges(changes []Change, number uint64, data []byte) ([]Change, error) {
 	var sp *space
 	for len(data) > 0 {
 		if length := int(data[0]); length > 0 && len(data) > length {
-			sp, data = c.space(string(data[1:1+length])), data[1+length:]
+			if name := data[1 : 1+length]; sp == nil || sp.name != string(name) {
+				sp = c.space(string(name))
+			}
+			data = data[1+length:]
 		} else {
 			data = data[1:]
 		}

@@ -119,7 +119,7 @@ type (
 		TimeMillis uint64
 		AgeMillis  uint64
 		Reason     string
-		// Changes is what encodeChanges returns.
+		// Changes is what appendChanges writes.
 		Changes []byte
 	}
 	endFields struct {
@@ -255,10 +255,14 @@ func (s *Snapshot) writeSessions(out *frameWriter) error {
 // changes are there to be looked up among the entries.
 func (s *Snapshot) writeJournal(out *frameWriter) error {
 	lost := s.pruned
+	fields, changes := new(revisionFields), []byte{}
 	for r := range s.view.journal.from(0) {
-		if err := out.frame(frameRevision, &revisionFields{
-			Number: r.Number, TimeMillis: r.TimeMillis, AgeMillis: r.ageMillis, Reason: r.Reason, Changes: encodeChanges(r.Changes[lost:]),
-		}); err != nil {
+		*fields = revisionFields{Number: r.Number, TimeMillis: r.TimeMillis, AgeMillis: r.ageMillis, Reason: r.Reason}
+		if left := r.Changes[lost:]; len(left) > 0 { // None are written as nil.
+			changes = appendChanges(changes[:0], left)
+			fields.Changes = changes
+		}
+		if err := out.frame(frameRevision, fields); err != nil {
 			return err
 		}
 		lost = 0
@@ -266,11 +270,10 @@ func (s *Snapshot) writeJournal(out *frameWriter) error {
 	return nil
 }
 
-// encodeChanges writes, for each change, the namespace and the key with their
+// appendChanges writes, for each change, the namespace and the key with their
 // lengths in front, of one byte and two. A namespace that is that of the change
 // before has length 0.
-func encodeChanges(changes []Change) []byte {
-	var out []byte
+func appendChanges(out []byte, changes []Change) []byte {
 	previous := ""
 	for _, c := range changes {
 		if c.Namespace == previous {
@@ -290,7 +293,10 @@ type frameWriter struct {
 	to       *bufio.Writer
 	written  int64
 	checksum uint32
-	payload  []byte
+	// The others are used by one frame after the other.
+	prelude [framePreludeBytes]byte
+	payload []byte
+	fields  entryFields
 }
 
 func (w *frameWriter) space(sp *space) error {
@@ -318,10 +324,11 @@ func (w *frameWriter) space(sp *space) error {
 }
 
 func (w *frameWriter) entry(e *Entry) error {
-	return w.frame(frameEntry, &entryFields{
+	w.fields = entryFields{
 		Key: e.Key, Value: e.Value, MediaType: e.MediaType,
 		CreateRevision: e.CreateRevision, ModRevision: e.ModRevision, Version: e.Version, TimeMillis: e.TimeMillis,
-	})
+	}
+	return w.frame(frameEntry, &w.fields)
 }
 
 func (w *frameWriter) frame(kind frameKind, fields any) error {
@@ -330,10 +337,9 @@ func (w *frameWriter) frame(kind frameKind, fields any) error {
 		return err
 	}
 	w.payload = payload
-	var prelude [framePreludeBytes]byte
-	binary.BigEndian.PutUint32(prelude[:4], uint32(len(payload)))
-	binary.BigEndian.PutUint32(prelude[4:], crc32.Checksum(payload, castagnoli))
-	if err := w.raw(prelude[:]); err != nil {
+	binary.BigEndian.PutUint32(w.prelude[:4], uint32(len(payload)))
+	binary.BigEndian.PutUint32(w.prelude[4:], crc32.Checksum(payload, castagnoli))
+	if err := w.raw(w.prelude[:]); err != nil {
 		return err
 	}
 	return w.raw(payload)

@@ -120,7 +120,7 @@ func TestAlterationsFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range []*alteration{mortalNode, forgetfulNode, slowNode, steppedNode} {
+	for _, a := range []*alteration{mortalNode, forgetfulNode, slowNode, steppedNode, patientNode} {
 		if _, err := a.sources(root); err != nil {
 			t.Errorf("%s: %v", a.name, err)
 		}

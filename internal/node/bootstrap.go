@@ -152,7 +152,7 @@ func (b *bootstrap) missing() string {
 }
 
 // announcer tells one peer and returns what it says.
-type announcer func(ctx context.Context, address string, b wire.Bootstrap) (wire.Bootstrap, error)
+type announcer func(ctx context.Context, name, address string, b wire.Bootstrap) (wire.Bootstrap, error)
 
 // The pauses between two rounds of announcements, and the time that one may
 // take.
@@ -191,7 +191,7 @@ func (b *bootstrap) run(ctx context.Context, peers []Peer, announce announcer, f
 func (b *bootstrap) approach(ctx context.Context, peer Peer, announce announcer, failed func(Peer, error)) {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
-	answer, err := announce(ctx, peer.Address, b.present())
+	answer, err := announce(ctx, peer.Name, peer.Address, b.present())
 	if err != nil {
 		failed(peer, err)
 		return

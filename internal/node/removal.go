@@ -77,7 +77,7 @@ func (n *node) othersLack(ctx context.Context, mine *raft.Membership) bool {
 			continue
 		}
 		asking.Go(func() {
-			answer, err := n.peers.Announce(ctx, m.Address, n.presentation())
+			answer, err := n.peers.Announce(ctx, m.Name, m.Address, n.presentation())
 			if err != nil || answer.MemberID != m.ID || !lists(answer.Members, m.ID) {
 				return
 			}

@@ -95,17 +95,21 @@ var dataPlane = Law{
 		},
 	},
 	"internal/opsapi": {
-		May:   slices.Concat([]string{"std", "./internal/admin"}, prometheus, goroutines),
+		May:   slices.Concat([]string{"std", "./internal/admin", "./internal/pki"}, prometheus, goroutines),
 		Never: []Ban{{badger, oneStorage}, {kubernetes, notKube}},
+	},
+	"internal/pki": {
+		May:   []string{"std"},
+		Never: []Ban{{project, "certificates are read alike by nodes and by the operator, which share nothing else"}},
 	},
 	"internal/node": {
 		May: slices.Concat([]string{"std", "./pkg/raft", "./pkg/raft/wire", "./pkg/raft/badgerlog", "./pkg/raft/transport",
 			"./pkg/raft/replica", "./pkg/config", "./internal/admin", "./internal/discovery", "./internal/httpapi",
-			"./internal/opsapi"}, yaml, prometheus, goroutines),
+			"./internal/opsapi", "./internal/pki"}, yaml, prometheus, goroutines),
 		Never: []Ban{{kubernetes, notKube}},
 	},
 	"cmd/node": {
-		May:   slices.Concat([]string{"std", "./internal/node"}, commands, yaml, goroutines), // dev runs three nodes
+		May:   slices.Concat([]string{"std", "./internal/node", "./internal/pki"}, commands, yaml, goroutines), // dev runs three nodes
 		Never: []Ban{{kubernetes, notKube}},
 	},
 }

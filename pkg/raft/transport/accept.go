@@ -118,6 +118,9 @@ func (t *Transport) greet(conn net.Conn) (*session, wire.Hello, error) {
 func (t *Transport) answerHello(s *session, secured *tls.Conn) (wire.Hello, error) {
 	f, err := s.reader.Next()
 	if err != nil {
+		if secured != nil {
+			err = explainTLS(err)
+		}
 		return wire.Hello{}, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	hello, err := f.Hello()
@@ -125,9 +128,11 @@ func (t *Transport) answerHello(s *session, secured *tls.Conn) (wire.Hello, erro
 		return wire.Hello{}, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	if secured != nil {
-		// Reading has completed the handshake, so there is a certificate.
-		if err := secured.ConnectionState().PeerCertificates[0].VerifyHostname(hello.Name); err != nil {
-			return wire.Hello{}, fmt.Errorf("%w: %w", ErrWrongMember, err)
+		if err := t.authenticate(secured, hello.Name); err != nil {
+			return wire.Hello{}, err
+		}
+		if err := t.judgeName(&hello); err != nil {
+			return wire.Hello{}, err
 		}
 	}
 	welcome := wire.Welcome{

@@ -8,21 +8,22 @@ import (
 	"github.com/conclave-dev/conclave/pkg/raft/wire"
 )
 
-// Announce tells the node at an address about this one and returns what it
-// answers. It makes one short connection, bounded by ctx and the handshake
+// Announce tells the node of that name, at that address, about this one and
+// returns what it answers. The name only matters with TLS. It makes one short connection, bounded by ctx and the handshake
 // timeout. The error tells why a node refused: it belongs to another cluster
-// (ErrClusterMismatch, with both IDs), it is this node itself (ErrWrongMember),
-// or it doesn't serve such connections (ErrNotServed).
-func (t *Transport) Announce(ctx context.Context, address string, b wire.Bootstrap) (wire.Bootstrap, error) {
-	answer, err := t.announce(ctx, address, b)
+// (ErrClusterMismatch, with both IDs), it is this node itself or its certificate
+// names another (ErrWrongMember), or it doesn't serve such connections
+// (ErrNotServed).
+func (t *Transport) Announce(ctx context.Context, name, address string, b wire.Bootstrap) (wire.Bootstrap, error) {
+	answer, err := t.announce(ctx, destination{name: name, address: address}, b)
 	if err != nil {
 		return wire.Bootstrap{}, fmt.Errorf("announce to %s: %w", address, err)
 	}
 	return answer, nil
 }
 
-func (t *Transport) announce(ctx context.Context, address string, b wire.Bootstrap) (wire.Bootstrap, error) {
-	s, welcome, err := t.dial(ctx, destination{address: address, name: hostOf(address)}, wire.PurposeBootstrap)
+func (t *Transport) announce(ctx context.Context, to destination, b wire.Bootstrap) (wire.Bootstrap, error) {
+	s, welcome, err := t.dial(ctx, to, wire.PurposeBootstrap)
 	if err != nil {
 		return wire.Bootstrap{}, err
 	}

@@ -31,7 +31,7 @@ func TestNodesIntroduceThemselves(t *testing.T) {
 	b := start(t, d, 2, func(o *transport.Options) {
 		o.Bootstrap = func(_ context.Context, b wire.Bootstrap) wire.Bootstrap { asked <- b; return answer }
 	})
-	got, err := a.Announce(context.Background(), b.Address().String(), introduction(1))
+	got, err := a.Announce(context.Background(), "node-2", b.Address().String(), introduction(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestAnnounceTellsWhyItFailed(t *testing.T) {
 		{"nobody there", nowhere, introduction(1), nil, []string{nowhere}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := a.Announce(context.Background(), test.address, test.b)
+			_, err := a.Announce(context.Background(), "node-2", test.address, test.b)
 			if err == nil || test.want != nil && !errors.Is(err, test.want) {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
@@ -91,7 +91,7 @@ func TestANodeCannotIntroduceAnother(t *testing.T) {
 			return introduction(2)
 		}
 	})
-	if _, err := a.Announce(context.Background(), b.Address().String(), introduction(7)); err == nil {
+	if _, err := a.Announce(context.Background(), "node-2", b.Address().String(), introduction(7)); err == nil {
 		t.Error("it was answered")
 	}
 }
@@ -112,7 +112,7 @@ func TestAnnounceEndsWithItsContext(t *testing.T) {
 			_, _ = conn.Read(make([]byte, 1))
 		}
 	}()
-	if _, err := a.Announce(ctx, address, introduction(1)); !errors.Is(err, cause) {
+	if _, err := a.Announce(ctx, "node-2", address, introduction(1)); !errors.Is(err, cause) {
 		t.Errorf("got %v, want the context's cause", err)
 	}
 }
@@ -122,7 +122,7 @@ func TestAnnounceReportsTheDiallersError(t *testing.T) {
 	a := start(t, d, 1, func(o *transport.Options) {
 		o.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no way out") }
 	})
-	if _, err := a.Announce(context.Background(), "peer:1", introduction(1)); err == nil || !strings.Contains(err.Error(), "no way out") {
+	if _, err := a.Announce(context.Background(), "node-2", "peer:1", introduction(1)); err == nil || !strings.Contains(err.Error(), "no way out") {
 		t.Errorf("got %v, want the dialler's error", err)
 	}
 }

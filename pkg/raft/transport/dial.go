@@ -3,7 +3,9 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -16,7 +18,7 @@ type destination struct {
 	// member is whom it must reach, or NoMember when only the address is known.
 	member  raft.MemberID
 	address string
-	// name is what the peer's certificate must be made out to.
+	// name is the node's whose certificate it must show.
 	name string
 }
 
@@ -47,10 +49,14 @@ func (t *Transport) dial(ctx context.Context, to destination, purpose wire.Purpo
 // introduce does the dialling side's half of the handshake.
 func (t *Transport) introduce(ctx context.Context, conn net.Conn, to destination, purpose wire.Purpose) (*session, wire.Welcome, error) {
 	if t.options.ClientTLS != nil {
-		config := t.options.ClientTLS.Clone()
-		config.ServerName = to.name
-		secured := tls.Client(conn, config)
+		secured := tls.Client(conn, t.options.ClientTLS)
 		if err := secured.HandshakeContext(ctx); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = fmt.Errorf("the peer ended the handshake; does it speak TLS? %w", err)
+			}
+			return nil, wire.Welcome{}, explainTLS(err)
+		}
+		if err := t.authenticate(secured, to.name); err != nil {
 			return nil, wire.Welcome{}, err
 		}
 		conn = secured
@@ -59,6 +65,9 @@ func (t *Transport) introduce(ctx context.Context, conn net.Conn, to destination
 	welcome, err := t.exchangeHello(s, to, purpose)
 	if err != nil {
 		s.close()
+		if t.options.ClientTLS != nil {
+			err = explainTLS(err)
+		}
 		return nil, wire.Welcome{}, err
 	}
 	return s, welcome, nil
@@ -117,14 +126,4 @@ func refusalError(hello *wire.Hello, welcome *wire.Welcome) error {
 	default:
 		return fmt.Errorf("%w: refused for the unknown reason %d", ErrProtocol, welcome.Refusal)
 	}
-}
-
-// hostOf returns the name in an address, which is what a certificate is
-// checked against when nothing else is known of a peer.
-func hostOf(address string) string {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	return host
 }

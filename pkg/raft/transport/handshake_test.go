@@ -273,7 +273,7 @@ func TestCloseEndsConnectionsInEveryState(t *testing.T) {
 	if s := b.Stats(); s.Connections != 0 {
 		t.Errorf("%d connections are left", s.Connections)
 	}
-	if _, err := a.Announce(context.Background(), b.Address().String(), wire.Bootstrap{}); err == nil {
+	if _, err := a.Announce(context.Background(), "node-2", b.Address().String(), wire.Bootstrap{}); err == nil {
 		t.Error("a closed transport announced something")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -48,9 +49,14 @@ type Options struct {
 	// when they connected, if they did.
 	Resolve func(raft.MemberID) (raft.Member, bool)
 	// ServerTLS and ClientTLS, set both or neither, encrypt all connections.
-	// ServerTLS must require and verify client certificates. A peer's
-	// certificate must be made out to the peer's node name.
+	// ServerTLS must require and verify client certificates. ClientTLS must hold
+	// a server to its authorities, but to no host name: addresses change, and
+	// prove nothing.
 	ServerTLS, ClientTLS *tls.Config
+	// Authenticate tells why a peer's certificate, which the authorities know,
+	// isn't that of the node of this cluster with the given name. It is needed
+	// with TLS, and asked for each connection, on both sides.
+	Authenticate func(certificate *x509.Certificate, name string) error
 
 	// Receive takes a message from a peer. Calls for messages of one
 	// connection are in order; those of different connections run side by
@@ -124,6 +130,9 @@ func (o *Options) Validate() error {
 	bad((o.ServerTLS == nil) != (o.ClientTLS == nil), "ServerTLS and ClientTLS: only one is set")
 	bad(o.ServerTLS != nil && o.ServerTLS.ClientAuth != tls.RequireAndVerifyClientCert,
 		"ServerTLS must require and verify client certificates")
+	bad(o.ClientTLS != nil && (!o.ClientTLS.InsecureSkipVerify || o.ClientTLS.VerifyConnection == nil),
+		"ClientTLS must verify connections by itself, without host names")
+	bad((o.ServerTLS == nil) != (o.Authenticate == nil), "Authenticate goes with TLS, and TLS with it")
 	for _, number := range []struct {
 		name         string
 		value, least int64

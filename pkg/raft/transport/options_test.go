@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"strings"
 	"testing"
@@ -22,14 +23,21 @@ func TestOptionsThatCannotBeUsedAreRefusedByName(t *testing.T) {
 		t.Fatalf("refused: %v", o.Validate())
 	}
 	for name, change := range map[string]func(*transport.Options){
-		"Member":                 func(o *transport.Options) { o.Member = 0 },
-		"ClusterID":              func(o *transport.Options) { o.ClusterID = "" },
-		"Name":                   func(o *transport.Options) { o.Name = strings.Repeat("n", 256) },
-		"Address":                func(o *transport.Options) { o.Address = strings.Repeat("a", 256) },
-		"Receive":                func(o *transport.Options) { o.Receive = nil },
-		"ListenAddress":          func(o *transport.Options) { o.ListenAddress = "" },
-		"ClientTLS":              func(o *transport.Options) { o.ServerTLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert} },
-		"client certificates":    func(o *transport.Options) { o.ServerTLS, o.ClientTLS = &tls.Config{}, &tls.Config{} },
+		"Member":              func(o *transport.Options) { o.Member = 0 },
+		"ClusterID":           func(o *transport.Options) { o.ClusterID = "" },
+		"Name":                func(o *transport.Options) { o.Name = strings.Repeat("n", 256) },
+		"Address":             func(o *transport.Options) { o.Address = strings.Repeat("a", 256) },
+		"Receive":             func(o *transport.Options) { o.Receive = nil },
+		"ListenAddress":       func(o *transport.Options) { o.ListenAddress = "" },
+		"ClientTLS":           func(o *transport.Options) { o.ServerTLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert} },
+		"client certificates": func(o *transport.Options) { o.ServerTLS, o.ClientTLS = &tls.Config{}, &tls.Config{} },
+		"without host names": func(o *transport.Options) {
+			o.ServerTLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert}
+			o.ClientTLS = &tls.Config{InsecureSkipVerify: true}
+		},
+		"Authenticate": func(o *transport.Options) {
+			o.Authenticate = func(*x509.Certificate, string) error { return nil }
+		},
 		"QueueMessages":          func(o *transport.Options) { o.QueueMessages = -1 },
 		"MaxConnections":         func(o *transport.Options) { o.MaxConnections = 1 },
 		"BackoffMax":             func(o *transport.Options) { o.BackoffMin, o.BackoffMax = 2, 1 },

@@ -1,18 +1,21 @@
 package transport_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"testing"
 	"time"
 
 	"github.com/conclave-dev/conclave/pkg/raft"
 	"github.com/conclave-dev/conclave/pkg/raft/transport"
+	"github.com/conclave-dev/conclave/pkg/raft/wire"
 )
 
 // authority issues certificates.
@@ -70,8 +73,20 @@ func (a *authority) options(t *testing.T, name string) func(*transport.Options) 
 	pair := []tls.Certificate{{Certificate: [][]byte{certificate.Raw}, PrivateKey: key}}
 	return func(o *transport.Options) {
 		o.ServerTLS = &tls.Config{Certificates: pair, ClientCAs: a.pool, ClientAuth: tls.RequireAndVerifyClientCert}
-		o.ClientTLS = &tls.Config{Certificates: pair, RootCAs: a.pool}
+		o.ClientTLS = &tls.Config{Certificates: pair, InsecureSkipVerify: true, VerifyConnection: a.verify}
+		o.Authenticate = func(c *x509.Certificate, name string) error { return c.VerifyHostname(name) }
 	}
+}
+
+// verify holds a server to the authority.
+func (a *authority) verify(s tls.ConnectionState) error {
+	_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: a.pool})
+	return err
+}
+
+// renamed has a node call itself otherwise than the directory does.
+func renamed(secured func(*transport.Options), name string) func(*transport.Options) {
+	return func(o *transport.Options) { secured(o); o.Name = name }
 }
 
 func TestMessagesGoOverTLS(t *testing.T) {
@@ -99,8 +114,11 @@ func TestTLSPeersMustBeWhoTheySay(t *testing.T) {
 		{"server with another's certificate", ca.options(t, "node-1"), ca.options(t, "node-3"), "node-3"},
 		{"client with another's certificate", ca.options(t, "node-3"), ca.options(t, "node-2"), "not the member it should be"},
 		{"client of another authority", other.options(t, "node-1"), ca.options(t, "node-2"), "unknown authority"},
-		{"client without TLS", nil, ca.options(t, "node-2"), "TLS"},
-		{"server without TLS", ca.options(t, "node-1"), nil, "not the peer protocol"},
+		{"server of another authority", ca.options(t, "node-1"), other.options(t, "node-2"), "unknown authority"},
+		{"client with another's name and its certificate", renamed(ca.options(t, "node-3"), "node-3"), ca.options(t, "node-2"), `node \"node-3\" calls itself`},
+		{"client without TLS", nil, ca.options(t, "node-2"), "the peer doesn't speak TLS"},
+		{"server without TLS", ca.options(t, "node-1"), nil, "the peer speaks TLS, and this node doesn't"},
+		{"server without TLS is suspected", ca.options(t, "node-1"), nil, "does it speak TLS?"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDirectory()
@@ -112,5 +130,22 @@ func TestTLSPeersMustBeWhoTheySay(t *testing.T) {
 				t.Error("the message was delivered")
 			}
 		})
+	}
+}
+
+func TestANodeThatAnnouncesItselfMeetsTheOneItMeantOrNobody(t *testing.T) {
+	d := newDirectory()
+	ca := newAuthority(t)
+	secured := ca.options(t, "node-2")
+	a := start(t, d, 1, ca.options(t, "node-1"))
+	b := start(t, d, 2, func(o *transport.Options) {
+		secured(o)
+		o.Bootstrap = func(context.Context, wire.Bootstrap) wire.Bootstrap { return introduction(2) }
+	})
+	if _, err := a.Announce(t.Context(), "node-2", b.Address().String(), introduction(1)); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.Announce(t.Context(), "node-3", b.Address().String(), introduction(1)); !errors.Is(err, transport.ErrWrongMember) {
+		t.Errorf("node-3 was meant and node-2 answered: got %v, want ErrWrongMember", err)
 	}
 }

@@ -245,7 +245,13 @@ func readError(err error) error {
 	return fmt.Errorf("read frame: %w", err)
 }
 
+// notProtocol tells what the bytes are instead, as far as that is plain: a TLS
+// record begins with its type, of which 20 to 23 are in use, and the major version 3
+// (RFC 8446, section 5.1).
 func notProtocol(data []byte) error {
+	if len(data) > 1 && data[0] >= 20 && data[0] <= 23 && data[1] == 3 {
+		return fmt.Errorf("read frame: %w: the peer speaks TLS, and this node doesn't", ErrNotProtocol)
+	}
 	return fmt.Errorf("read frame: %w: it begins with %.16q", ErrNotProtocol, data)
 }
 

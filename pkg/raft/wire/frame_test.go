@@ -137,6 +137,8 @@ func TestReaderNamesWhatIsWrong(t *testing.T) {
 	}{
 		{"an HTTP request", []byte("GET / HTTP/1.1\r\n\r\n"), wire.ErrNotProtocol, `GET / HTTP/1.1\r\n`},
 		{"a short line", []byte("QUIT\r\n"), wire.ErrNotProtocol, "QUIT"},
+		{"a TLS client", []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abcde"), wire.ErrNotProtocol, "the peer speaks TLS"},
+		{"a TLS server", []byte("\x15\x03\x01\x00\x02\x02\x46"), wire.ErrNotProtocol, "the peer speaks TLS"},
 		{"later layout", with(1, 2), wire.ErrVersion, "2"},
 		{"kind zero", with(2, 0), wire.ErrKind, "kind 0"},
 		{"later kind", with(2, 200), wire.ErrKind, "200"},

@@ -72,9 +72,13 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringVar(&o.DiscoveryService, "discovery-service", "", "headless service whose SRV records name the nodes of a new cluster")
 	f.IntVar(&o.InitialMembers, "initial-members", 0, "number of nodes that form a new cluster, with --discovery-service")
 	f.StringVar(&o.Address, "address", "", "host:port at which the other nodes reach this one (default: from --initial-peers or --discovery-service)")
-	f.StringVar(&o.HTTP, "http", "", "address for clients (default \":8400\")")
+	f.StringVar(&o.HTTP, "http", "", "address for clients, \"off\" to have them on https alone (default \":8400\")")
+	f.StringVar(&o.HTTPS, "https", "", "address for clients over TLS, with --client-tls (default \":8443\")")
 	f.StringVar(&o.Peer, "peer", "", "address for the other nodes (default \":8401\")")
 	f.StringVar(&o.Ops, "ops", "", "address for health, metrics and administration (default \":8402\")")
+	f.StringVar(&o.PeerTLS, "peer-tls", "", "directory with tls.crt, tls.key and ca.crt: TLS with the other nodes")
+	f.StringVar(&o.ClientTLS, "client-tls", "", "directory with tls.crt and tls.key: TLS for clients, at --https")
+	f.StringVar(&o.OpsTLS, "ops-tls", "", "directory with tls.crt, tls.key and, for certificates as credentials, ca.crt: TLS on the operations port")
 	f.StringSliceVar(&o.Hosts, "hosts", nil, "names by which clients may call this node, beside IP addresses and localhost; \"name.*\" matches all that begin so")
 	f.StringVar(&o.AdminTokenFile, "admin-token-file", "", "file with bearer tokens of people for /admin")
 	f.StringVar(&o.OperatorTokenFile, "operator-token-file", "", "file with bearer tokens of the operator for /admin")
@@ -115,7 +119,7 @@ func (s *settings) run(c *cobra.Command) error {
 	}
 	o.Logger = logger.With("node", o.Name)
 	return node.Run(c.Context(), *o, func(a node.Addresses) {
-		o.Logger.Info("node started", "version", version, "http", a.HTTP, "peer", a.Peer, "ops", a.Ops)
+		o.Logger.Info("node started", "version", version, "http", a.HTTP, "https", a.HTTPS, "peer", a.Peer, "ops", a.Ops)
 	})
 }
 

@@ -18,12 +18,13 @@ import (
 const replyBytesMax = 1 << 20
 
 // Client asks one node's operations port. Its zero value lacks only BaseURL and
-// Token. It is safe for concurrent use as long as its fields stay as they are.
+// a credential. It is safe for concurrent use as long as its fields stay as they are.
 type Client struct {
 	// BaseURL is scheme, host and port: http://cfg-0.cfg-peers.prod.svc:8402.
 	BaseURL string
-	// Token is the bearer token. The admin endpoints refuse every request
-	// without one.
+	// Token is the bearer token. The admin endpoints refuse every request that has
+	// neither one nor, over TLS, a client certificate; one with both is judged by
+	// its token.
 	Token string
 	// HTTPClient sends the requests; default http.DefaultClient. Deadlines come
 	// from each call's context. Redirects are never followed, whatever it says,
@@ -69,7 +70,9 @@ func (c *Client) send(ctx context.Context, r request, answer any) error {
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+c.Token)
+	if c.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.Token)
+	}
 	request.Header.Set("Accept", "application/json, "+ProblemType)
 	if r.body != nil {
 		request.Header.Set("Content-Type", "application/json")

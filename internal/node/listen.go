@@ -7,19 +7,22 @@ import (
 	"syscall"
 )
 
-// Addresses are where a node listens.
+// Addresses are where a node listens; HTTP and HTTPS are empty when they aren't
+// served.
 type Addresses struct {
-	HTTP string
-	Peer string
-	Ops  string
+	HTTP  string
+	HTTPS string
+	Peer  string
+	Ops   string
 }
 
 // ports are a node's listeners. All are opened before anything is served, so
 // that a port in use is told at once.
 type ports struct {
-	http net.Listener
-	peer net.Listener
-	ops  net.Listener
+	http  net.Listener
+	https net.Listener
+	peer  net.Listener
+	ops   net.Listener
 }
 
 func listen(o *Options) (*ports, error) {
@@ -27,7 +30,10 @@ func listen(o *Options) (*ports, error) {
 	for _, one := range []struct {
 		flag, address string
 		listener      *net.Listener
-	}{{"http", o.HTTP, &p.http}, {"peer", o.Peer, &p.peer}, {"ops", o.Ops, &p.ops}} {
+	}{{"http", o.HTTP, &p.http}, {"https", o.HTTPS, &p.https}, {"peer", o.Peer, &p.peer}, {"ops", o.Ops, &p.ops}} {
+		if one.address == "" || one.address == Off {
+			continue
+		}
 		l, err := net.Listen("tcp", one.address)
 		if err != nil {
 			p.close()
@@ -43,13 +49,19 @@ func listen(o *Options) (*ports, error) {
 }
 
 func (p *ports) addresses() Addresses {
-	return Addresses{HTTP: p.http.Addr().String(), Peer: p.peer.Addr().String(), Ops: p.ops.Addr().String()}
+	at := func(l net.Listener) string {
+		if l == nil {
+			return ""
+		}
+		return l.Addr().String()
+	}
+	return Addresses{HTTP: at(p.http), HTTPS: at(p.https), Peer: at(p.peer), Ops: at(p.ops)}
 }
 
 // close closes what is open. A listener that its server has closed already is
 // no error.
 func (p *ports) close() {
-	for _, l := range []net.Listener{p.http, p.peer, p.ops} {
+	for _, l := range []net.Listener{p.http, p.https, p.peer, p.ops} {
 		if l != nil {
 			_ = l.Close()
 		}

@@ -110,6 +110,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	revisionSample.emit(ch, float64(view.Revision))
 	keysSample.emit(ch, float64(view.Keys))
 	liveSample.emit(ch, float64(view.LiveBytes))
+	m.node.certificates.collect(ch)
 	running := m.node.replicator.replica.Load()
 	if running == nil {
 		return

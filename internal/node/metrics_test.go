@@ -56,6 +56,7 @@ func labelNames(line string) string {
 
 func TestTheTableOfMetricsIsWhatIsExposed(t *testing.T) {
 	c := newTrio(t)
+	newKeyring(c)
 	c.formed()
 	c.put(0, "key", "value")
 	leader := c.leader()

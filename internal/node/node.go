@@ -49,6 +49,8 @@ type node struct {
 	store      *config.Store
 	clients    *httpapi.Handler
 	operators  http.Handler
+	// certificates are those of the ports that speak TLS.
+	certificates certificates
 
 	// ready tells whether clients should be sent here.
 	ready readiness
@@ -101,6 +103,9 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 func (n *node) prepare() (*ports, error) {
 	n.metrics = newMetrics(n)
 	var err error
+	if n.certificates, err = openCertificates(&n.options); err != nil {
+		return nil, err
+	}
 	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{Ready: n.servable}); err != nil {
 		return nil, err
 	}
@@ -117,13 +122,15 @@ func (n *node) prepare() (*ports, error) {
 func (n *node) run(ctx context.Context, ports *ports) error {
 	n.bootstrap = n.newBootstrap()
 	dialer := newDialer()
-	var err error
-	n.peers, err = transport.Listen(context.WithoutCancel(ctx), transport.Options{
+	peers := transport.Options{
 		Member: n.identity.Member, ClusterID: n.identity.ClusterID, Boot: n.boot,
 		Name: n.identity.Name, Address: n.self.Address, Listener: ports.peer,
 		Dial: dialer.dial, Resolve: n.resolve, Receive: n.receive, ReceiveSnapshot: n.receiveSnapshot,
 		Bootstrap: n.answerBootstrap, Logger: slog.New(untilEnd{n.options.Logger.Handler(), ctx.Done()}),
-	})
+	}
+	n.certificates.securePeers(&peers)
+	var err error
+	n.peers, err = transport.Listen(context.WithoutCancel(ctx), peers)
 	if err != nil {
 		return err
 	}
@@ -138,6 +145,7 @@ func (n *node) run(ctx context.Context, ports *ports) error {
 	g.Go(func() error { return n.takePart(serving) })
 	g.Go(func() error { dialer.refresh(serving, n.peerHosts); return nil })
 	g.Go(func() error { n.keepOpen(serving); return nil })
+	g.Go(func() error { n.certificates.watch(serving); return nil })
 	g.Go(func() error {
 		select {
 		case err := <-n.failure:

@@ -34,6 +34,8 @@ type trio struct {
 	ended []chan error
 	// clusterID is told to nodes that come later.
 	clusterID string
+	// alter, if not nil, changes the options of node i.
+	alter func(i int, o *Options)
 }
 
 func newTrio(t *testing.T) *trio {
@@ -74,6 +76,14 @@ func (c *trio) dir(i int) string      { return filepath.Join(c.base, fmt.Sprintf
 
 // options returns those of node i.
 func (c *trio) options(i int) Options {
+	o := c.plainOptions(i)
+	if c.alter != nil {
+		c.alter(i, &o)
+	}
+	return o
+}
+
+func (c *trio) plainOptions(i int) Options {
 	o := Options{
 		Name: fmt.Sprintf("n%d", i), DataDir: c.dir(i),
 		HTTP: c.at(i, 0), Peer: c.at(i, 1), Ops: c.at(i, 2), Logger: slog.New(slog.DiscardHandler),
@@ -278,6 +288,9 @@ func TestOptionsSayWhatIsWrongInTheWordsOfTheFlags(t *testing.T) {
 		"is not host:port":                func(o *Options) { o.InitialPeers[0].Address = "h" },
 		"is named twice":                  func(o *Options) { o.InitialPeers = append(o.InitialPeers, o.InitialPeers[0]) },
 		"initial-members: 0":              func(o *Options) { o.InitialPeers, o.DiscoveryService = nil, "s" },
+		"https:":                          func(o *Options) { o.HTTPS, o.ClientTLS = "8443", "/x" },
+		"https: needs client-tls":         func(o *Options) { o.HTTPS = ":8443" },
+		"http: can be off only":           func(o *Options) { o.HTTP = Off },
 		"http:":                           func(o *Options) { o.HTTP = "8400" },
 		"election-timeout-max: 100ms":     func(o *Options) { o.ElectionTimeoutMax = 100 * time.Millisecond },
 		"heartbeat-interval: 100ms":       func(o *Options) { o.HeartbeatInterval = 100 * time.Millisecond },

@@ -58,10 +58,21 @@ type Options struct {
 	Address string
 
 	// HTTP, Peer and Ops are the addresses to listen at, host:port. Defaults
-	// ":8400", ":8401" and ":8402".
+	// ":8400", ":8401" and ":8402". With ClientTLS, HTTP may be Off.
 	HTTP string
 	Peer string
 	Ops  string
+	// HTTPS is the address at which clients are served over TLS. It goes with
+	// ClientTLS, and defaults to ":8443" then.
+	HTTPS string
+	// PeerTLS, ClientTLS and OpsTLS are directories with tls.crt, tls.key and
+	// ca.crt (see package pki), which are read again when they change. Each encrypts
+	// one port: peers prove to each other, by certificates made out to cluster and
+	// node, who they are; clients get HTTPS beside HTTP; and the operations port
+	// speaks HTTPS alone and takes certificates as credentials. Empty: no TLS.
+	PeerTLS   string
+	ClientTLS string
+	OpsTLS    string
 	// Hosts are the names by which clients may call the node, beside IP
 	// addresses and localhost; one that ends in ".*" stands for all that begin
 	// like it. Default: this host's name.
@@ -98,6 +109,9 @@ type Peer struct {
 	Address string
 }
 
+// Off in place of an address to listen at: nothing listens.
+const Off = "off"
+
 // tick is the unit in which timeouts are counted.
 const tick = 10 * time.Millisecond
 
@@ -107,6 +121,9 @@ func (o Options) withDefaults() Options {
 	o.HTTP = cmp.Or(o.HTTP, ":8400")
 	o.Peer = cmp.Or(o.Peer, ":8401")
 	o.Ops = cmp.Or(o.Ops, ":8402")
+	if o.ClientTLS != "" {
+		o.HTTPS = cmp.Or(o.HTTPS, ":8443")
+	}
 	o.ElectionTimeoutMin = cmp.Or(o.ElectionTimeoutMin, 150*time.Millisecond)
 	o.ElectionTimeoutMax = cmp.Or(o.ElectionTimeoutMax, 300*time.Millisecond)
 	o.HeartbeatInterval = cmp.Or(o.HeartbeatInterval, 50*time.Millisecond)
@@ -134,10 +151,7 @@ func (o Options) Validate() error {
 		"initial-state: %q is neither %q nor %q", o.InitialState, InitialNew, InitialExisting)
 	demand(o.Address == "" || isPeerAddress(o.Address), "address: %q is not host:port", o.Address)
 	errs = append(errs, o.validatePeers()...)
-	for _, listener := range []struct{ flag, address string }{{"http", o.HTTP}, {"peer", o.Peer}, {"ops", o.Ops}} {
-		_, _, err := net.SplitHostPort(listener.address)
-		demand(err == nil, "%s: %q is not an address to listen at, host:port", listener.flag, listener.address)
-	}
+	errs = append(errs, o.validateListeners()...)
 	for _, t := range []struct {
 		flag  string
 		value time.Duration
@@ -156,6 +170,26 @@ func (o Options) Validate() error {
 		"snapshot-entries: %d is outside 100 to 10000000", o.SnapshotEntries)
 	demand(o.DrainPeriod >= 0 && o.DrainPeriod <= 10*time.Minute, "drain-period: %v is outside 0 to 10m", o.DrainPeriod)
 	return errors.Join(errs...)
+}
+
+// validateListeners checks where the node listens.
+func (o Options) validateListeners() []error {
+	var errs []error
+	for _, listener := range []struct{ flag, address string }{{"http", o.HTTP}, {"https", o.HTTPS}, {"peer", o.Peer}, {"ops", o.Ops}} {
+		if listener.flag == "https" && o.HTTPS == "" || listener.flag == "http" && o.HTTP == Off {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(listener.address); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q is not an address to listen at, host:port", listener.flag, listener.address))
+		}
+	}
+	if o.HTTPS != "" && o.ClientTLS == "" {
+		errs = append(errs, errors.New("https: needs client-tls, a directory with a certificate"))
+	}
+	if o.HTTP == Off && o.ClientTLS == "" {
+		errs = append(errs, errors.New("http: can be off only with client-tls, or no client gets in"))
+	}
+	return errs
 }
 
 // validatePeers checks who forms the cluster.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -24,20 +25,34 @@ const opsConnections = 256
 
 // serve answers clients and operators until ctx ends.
 func (n *node) serve(ctx context.Context, ports *ports) error {
-	clients := httpapi.LimitConnections(ports.http, httpapi.DefaultMaxConnections)
-	operators := httpapi.LimitConnections(ports.ops, opsConnections)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return n.serveListener(ctx, clients, n.metrics.measured(n.clients)) })
-	g.Go(func() error { return n.serveListener(ctx, operators, n.operators) })
+	serve := func(l net.Listener, limit int, h http.Handler, secured *tls.Config) {
+		if l != nil {
+			g.Go(func() error { return n.serveListener(ctx, httpapi.LimitConnections(l, limit), h, secured) })
+		}
+	}
+	clients := n.metrics.measured(n.clients)
+	serve(ports.http, httpapi.DefaultMaxConnections, clients, nil)
+	serve(ports.https, httpapi.DefaultMaxConnections, clients, n.certificates.client.serverTLS(tls.NoClientCert))
+	serve(ports.ops, opsConnections, n.operators, n.certificates.ops.serverTLS(tls.VerifyClientCertIfGiven))
 	return g.Wait()
 }
 
-// serveListener serves one port until ctx ends, and then lets the requests under
-// way end for a while.
-func (n *node) serveListener(ctx context.Context, l net.Listener, h http.Handler) error {
+// serveListener serves one port, over TLS if secured is not nil, until ctx ends, and
+// then lets the requests under way end for a while.
+func (n *node) serveListener(ctx context.Context, l net.Listener, h http.Handler, secured *tls.Config) error {
 	server := httpapi.NewServer(h, n.options.Logger)
+	server.TLSConfig = secured
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	go func() {
+		if secured == nil {
+			failed <- server.Serve(l)
+		} else {
+			failed <- server.ServeTLS(l, "", "")
+		}
+	}()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving %s: %w", l.Addr(), err)
@@ -68,7 +83,7 @@ func (n *node) newOperationsAPI() (http.Handler, error) {
 	return opsapi.New(opsapi.Options{
 		Node: operations{n}, Steward: operations{n}, Metrics: n.metrics.registry,
 		AdminTokenFile: n.options.AdminTokenFile, OperatorTokenFile: n.options.OperatorTokenFile,
-		Log: n.options.Logger,
+		ClusterID: n.certificates.cluster, Log: n.options.Logger,
 	})
 }
 

@@ -8,14 +8,21 @@ import (
 	"strings"
 
 	"github.com/conclave-dev/conclave/internal/admin"
+	"github.com/conclave-dev/conclave/internal/pki"
 )
 
-// authorized lets only those through who hold a token of any role, and logs who
-// did what.
+// authorized lets only those through who hold a token of any role or a certificate
+// of one, and logs who did what. A token that is sent counts, whatever certificate
+// the connection has.
 func (a *api) authorized(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		holder, err := a.credentials.holder(r)
 		log := a.log.With("method", r.Method, "path", r.URL.Path, "remote", r.RemoteAddr)
+		if r.Header.Get("Authorization") == "" {
+			var who pki.Identity
+			holder, who = certified(r, a.clusterID)
+			log = log.With("certificate", who.Name)
+		}
 		switch {
 		case err != nil:
 			log.Error("admin request refused: no usable tokens", "error", err)
@@ -27,19 +34,29 @@ func (a *api) authorized(next http.HandlerFunc) http.HandlerFunc {
 				Retryable: true,
 			})
 		case holder == roleNone:
-			log.Warn("admin request refused: no valid token")
+			log.Warn("admin request refused: no valid token or certificate")
 			w.Header().Set("WWW-Authenticate", `Bearer realm="conclave"`)
 			refuse(w, admin.Problem{
 				Status: http.StatusUnauthorized,
 				Code:   "unauthorized",
-				Title:  "The admin endpoints need a valid token",
-				Detail: "send it as Authorization: Bearer TOKEN",
+				Title:  "The admin endpoints need a valid token or certificate",
+				Detail: a.unauthorizedDetail(r),
 			})
 		default:
 			log.Debug("admin request", "role", holder)
 			next(w, r.WithContext(context.WithValue(r.Context(), roleKey{}, holder)))
 		}
 	}
+}
+
+// unauthorizedDetail tells what would be valid.
+func (a *api) unauthorizedDetail(r *http.Request) string {
+	detail := "send a token as Authorization: Bearer TOKEN"
+	if r.TLS != nil && a.clusterID != "" {
+		person := pki.Identity{Cluster: a.clusterID, Role: pki.RoleAdmin, Name: "NAME"}
+		detail += ", or connect with a certificate made out to " + person.String()
+	}
+	return detail
 }
 
 // roleKey is where a request's context holds the role of who sent it.

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"github.com/conclave-dev/conclave/internal/pki"
 )
 
 const (
@@ -89,6 +91,22 @@ func (c credentials) holder(r *http.Request) (role, error) {
 		return roleNone, unreadable
 	}
 	return found, nil
+}
+
+// certified returns the role that the certificate of the connection gives in the
+// cluster, and whom it is made out to.
+func certified(r *http.Request, clusterID string) (role, pki.Identity) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || clusterID == "" {
+		return roleNone, pki.Identity{}
+	}
+	who, ok := pki.Holder(r.TLS.PeerCertificates[0], clusterID, pki.RoleOperator, pki.RoleAdmin)
+	switch {
+	case ok && who.Role == pki.RoleOperator:
+		return roleOperator, who
+	case ok:
+		return roleAdmin, who
+	}
+	return roleNone, pki.Identity{}
 }
 
 // readTokens reads a file of one token a line. Its errors name the file and the

@@ -5,7 +5,8 @@
 //	/readyz            the node may be sent clients
 //	/quorumz           a leader is known and a fresh read goes through
 //	/metrics           Prometheus
-//	/admin/v1/         what people and the operator tell a node; needs a bearer token
+//	/admin/v1/         what people and the operator tell a node; needs a bearer token or,
+//	              over TLS, a client certificate
 //	/debug/pprof/      profiles, for requests that come from this machine only
 //
 // Below /admin/v1/, answers are JSON types of internal/admin, with 200:

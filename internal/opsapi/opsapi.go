@@ -60,6 +60,10 @@ type Options struct {
 	// the membership.
 	AdminTokenFile    string
 	OperatorTokenFile string
+	// ClusterID is the cluster for which client certificates are credentials, as
+	// they are when the server in front asks for them and has verified them.
+	// Empty: they are none.
+	ClusterID string
 	// ProbeTimeout limits the read behind /quorumz; default 2 s.
 	ProbeTimeout time.Duration
 	// VerbTimeout limits each request that changes something; what became of it
@@ -96,6 +100,7 @@ type api struct {
 	node         Node
 	steward      Steward
 	credentials  credentials
+	clusterID    string
 	managed      bool
 	probeTimeout time.Duration
 	probes       singleflight.Group
@@ -115,7 +120,7 @@ func New(o Options) (http.Handler, error) {
 	o.VerbTimeout = cmp.Or(o.VerbTimeout, 45*time.Second)
 	o.Log = cmp.Or(o.Log, slog.Default())
 	a := &api{
-		node: o.Node, steward: o.Steward, credentials: o.credentials(), managed: o.OperatorTokenFile != "",
+		node: o.Node, steward: o.Steward, credentials: o.credentials(), clusterID: o.ClusterID, managed: o.OperatorTokenFile != "",
 		probeTimeout: o.ProbeTimeout, verbTimeout: o.VerbTimeout, verbs: make(chan struct{}, verbsMax), log: o.Log,
 	}
 	metrics := promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{

@@ -13,7 +13,7 @@ PACKAGES := gcc libc6-dev curl buildah e2fsprogs xfsprogs btrfs-progs runc iprou
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build run image
 build: bin/node bin/operator bin/conclave ## build the three programs into bin/
@@ -51,6 +51,19 @@ generate: ## write the generated files anew
 fresh:
 	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(call generate-into,$$new) \
 		&& for file in $(GENERATED); do cmp "$$file" "$$new/$$file" || { echo "stale: run make generate"; exit 1; }; done
+
+# INSTALL is the file that install.yaml writes, IMAGE what it installs: NAME:TAG. Helm is that of HELM or the PATH,
+# or built by test/kube.
+INSTALL ?= bin/install.yaml
+IMAGE   ?= conclave:$(VERSION)
+.PHONY: install.yaml
+install.yaml: $(if $(HELM)$(shell command -v helm),,bin/kube) ## the operator in one file, for those without Helm; IMAGE=NAME:TAG
+	@image='$(IMAGE)'; case "$${image##*/}" in *@*) false;; *:*);; *) false;; esac || { echo "IMAGE=$$image: want NAME:TAG" >&2; exit 1; }; \
+		helm=$${HELM:-$$(command -v helm)} || { bin/kube build helm && helm=$$(bin/kube env KUBEBUILDER_ASSETS)/helm; } || exit 1; \
+		mkdir -p '$(dir $(INSTALL))' && { printf '%s\n' 'apiVersion: v1' 'kind: Namespace' 'metadata:' '  name: conclave-system' \
+			'  labels:' '    pod-security.kubernetes.io/enforce: restricted'; \
+		"$$helm" template conclave charts/conclave --namespace conclave-system --skip-tests --set crd.keep=false \
+			--set-string "image.repository=$${image%:*},image.tag=$${image##*:}"; } > '$(INSTALL)' || { rm -f '$(INSTALL)'; exit 1; }
 
 .PHONY: unit race bench sim sim-mutants
 unit: ## the tests, without the long ones

@@ -6,19 +6,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
@@ -125,7 +122,8 @@ func TestChartRefusesValuesThatItDoesNotKnow(t *testing.T) {
 		"bogus=1", "image.name=x", "crd.install=true", "replicaCount=many", "image.pullPolicy=Sometimes",
 		"image.digest=abc", "watchNamespaces={Not_A_Namespace}", "concurrency=0", "metrics.port=8081", "log.level=loud",
 		`podLabels.app\.kubernetes\.io/name=x`, `podLabels.helm\.sh/chart=x`, `podAnnotations.kubectl\.kubernetes\.io/default-container=x`,
-		"image.tag=-1",
+		"image.tag=-1", "image.repository=null", "image.pullSecrets={A B}", "fullnameOverride=1a", "serviceAccount.name=A_B",
+		"metrics.enabled=false,metrics.service.enabled=true", "rbac.create=null", "test.storageClassName=A", "test.image=x",
 	} {
 		if output, err := helm(t, "template", "rel", chartDir, "--set", value); err == nil || !strings.Contains(output, "schema") {
 			t.Errorf("--set %s: got %v\n%.300s", value, err, output)
@@ -151,11 +149,14 @@ func TestChartGrantsTheShippedRulesAndNoMore(t *testing.T) {
 	}
 	everywhere := mustHelm(t, "template", "rel", chartDir)
 	roles := documents[rbacv1.ClusterRole](t, everywhere, "ClusterRole")
-	if len(roles) != 1 || !reflect.DeepEqual(roles[0].Rules, want) {
+	bindings := documents[rbacv1.ClusterRoleBinding](t, everywhere, "ClusterRoleBinding")
+	if len(bindings) != 1 || !slices.ContainsFunc(roles, func(role rbacv1.ClusterRole) bool {
+		return role.Name == bindings[0].RoleRef.Name && reflect.DeepEqual(role.Rules, want)
+	}) {
 		t.Errorf("for all namespaces the chart has ClusterRoles %+v", roles)
 	}
 	some := mustHelm(t, "template", "rel", chartDir, "--set", "watchNamespaces={a,b}", "--namespace", "ops")
-	if strings.Contains(some, "kind: ClusterRole") {
+	if strings.Contains(some, "kind: ClusterRoleBinding") {
 		t.Error("for some namespaces the chart has rights across the cluster")
 	}
 	var namespaces []string
@@ -172,6 +173,88 @@ func TestChartGrantsTheShippedRulesAndNoMore(t *testing.T) {
 	}
 }
 
+// The roles that Kubernetes brings for people gain what they say, no more, and only
+// where that is wanted.
+func TestChartLetsPeopleOfANamespaceUseRaftClusters(t *testing.T) {
+	for _, mode := range []string{"watchNamespaces=null", "watchNamespaces={a}"} {
+		granted := map[string][]string{}
+		for _, role := range documents[rbacv1.ClusterRole](t, mustHelm(t, "template", "rel", chartDir, "--set", mode), "ClusterRole") {
+			for label := range role.Labels {
+				to, aggregated := strings.CutPrefix(label, "rbac.authorization.k8s.io/aggregate-to-")
+				if !aggregated {
+					continue
+				}
+				for _, rule := range role.Rules {
+					if !slices.Equal(rule.APIGroups, []string{"conclave.dev"}) || slices.Contains(rule.Resources, "*") {
+						t.Errorf("%s gains %+v", to, rule)
+					}
+					granted[to] = append(granted[to], rule.Verbs...)
+				}
+			}
+		}
+		edit := []string{"create", "update", "patch", "delete", "deletecollection", "update", "patch"}
+		if want := map[string][]string{"view": {"get", "list", "watch"}, "edit": edit, "admin": edit}; !reflect.DeepEqual(granted, want) {
+			t.Errorf("%s: granted are %v, want %v", mode, granted, want)
+		}
+	}
+	without := mustHelm(t, "template", "rel", chartDir, "--set", "rbac.aggregateToDefaultRoles=false,watchNamespaces={a}")
+	if strings.Contains(without, "kind: ClusterRole") {
+		t.Error("not wanted, and still there are roles across the cluster")
+	}
+}
+
+// Helm takes releases of digits and dots; names and labels must stay text.
+func TestChartMakesNamesOfAnyRelease(t *testing.T) {
+	for release, want := range map[string]string{
+		"rel": "rel-conclave", "conclave": "conclave", "007": "r007-conclave", "1e3": "r1e3-conclave", "true": "true-conclave",
+		"a.b": "a-b-conclave", strings.Repeat("x", 53): strings.Repeat("x", 53),
+	} {
+		rendered := mustHelm(t, "template", release, chartDir, "--set", "metrics.service.enabled=true", "--set-string", "watchNamespaces={123}", "--namespace", "456")
+		deployment := documents[appsv1.Deployment](t, rendered, "Deployment")[0]
+		service := documents[corev1.Service](t, rendered, "Service")[0]
+		test := documents[v1.RaftCluster](t, rendered, v1.KindRaftCluster)[0]
+		for problem, is := range map[string]bool{
+			"Deployment is " + deployment.Name:                                                   deployment.Name != want,
+			"its namespace is " + deployment.Namespace:                                           deployment.Namespace != "456",
+			"the label is " + deployment.Spec.Selector.MatchLabels["app.kubernetes.io/instance"]: deployment.Spec.Selector.MatchLabels["app.kubernetes.io/instance"] != release,
+			"Service is " + service.Name:                                                         len(validation.IsDNS1035Label(service.Name)) > 0,
+			"the test's RaftCluster is " + test.Name:                                             len(validation.IsDNS1035Label(test.Name)) > 0 || len(test.Name) > v1.MaxNameLength,
+			"the test's namespace is " + test.Namespace:                                          test.Namespace != "123",
+			"its Role is in " + documents[rbacv1.Role](t, rendered, "Role")[0].Namespace:         documents[rbacv1.Role](t, rendered, "Role")[0].Namespace != "123",
+		} {
+			if is {
+				t.Errorf("release %s: %s", release, problem)
+			}
+		}
+	}
+}
+
+// NetworkPolicies let the operator's pods in by the labels that it is told, and
+// nobody else may bear them.
+func TestChartTellsTheOperatorItsOwnLabels(t *testing.T) {
+	rendered := mustHelm(t, "template", "rel", chartDir, "--namespace", "ops")
+	deployment := documents[appsv1.Deployment](t, rendered, "Deployment")[0]
+	args := deployment.Spec.Template.Spec.Containers[0].Args
+	selector := labels.FormatLabels(deployment.Spec.Selector.MatchLabels)
+	told := ""
+	for _, arg := range args {
+		if list, ok := strings.CutPrefix(arg, "--own-labels="); ok {
+			own, err := labels.ConvertSelectorToLabelsMap(list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told = labels.FormatLabels(own)
+		}
+	}
+	if told != selector || !slices.Contains(args, "--own-namespace=ops") {
+		t.Errorf("the operator is told %q, want the labels %s in ops", args, selector)
+	}
+	test := documents[corev1.Pod](t, rendered, "Pod")[0]
+	if labels.SelectorFromSet(deployment.Spec.Selector.MatchLabels).Matches(labels.Set(test.Labels)) {
+		t.Errorf("the test's pod has the operator's labels: %v", test.Labels)
+	}
+}
+
 func TestChartGivesNodesTheOperatorsImage(t *testing.T) {
 	const digest = "sha256:0123456789012345678901234567890123456789012345678901234567890123"
 	for want, values := range map[string][]string{
@@ -185,75 +268,5 @@ func TestChartGivesNodesTheOperatorsImage(t *testing.T) {
 		if container.Image != want || container.Env[0].Name != "CONCLAVE_NODE_IMAGE" || container.Env[0].Value != want {
 			t.Errorf("image %s and environment %v, want both %s", container.Image, container.Env, want)
 		}
-	}
-}
-
-// The type and the resources outlive an uninstalled release, and a release of
-// another name may take them over.
-func TestChartCanBeInstalledAgainUnderAnotherName(t *testing.T) {
-	if os.Getenv(assetsVariable) == "" {
-		t.Skip("needs a real API server: make envtest builds one and sets " + assetsVariable)
-	}
-	_, _ = helm(t, "version") // skips early without helm
-	env := &envtest.Environment{ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Minute}
-	config, err := env.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := env.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(kubeconfig, env.KubeConfig, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("KUBECONFIG", kubeconfig)
-
-	mustHelm(t, "install", "first", chartDir)
-	admin, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cluster := &v1.RaftCluster{ObjectMeta: metav1.ObjectMeta{Name: "cfg", Namespace: "default"}}
-	eventually(t, func() string {
-		if err := admin.Create(t.Context(), cluster); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
-	expectRestrictedPod(t, admin, "first-conclave")
-	mustHelm(t, "uninstall", "first")
-	mustHelm(t, "install", "second", chartDir, "--take-ownership")
-	after := &v1.RaftCluster{}
-	if err := admin.Get(t.Context(), types.NamespacedName{Namespace: "default", Name: "cfg"}, after); err != nil || after.UID != cluster.UID {
-		t.Errorf("the RaftCluster hasn't outlived the first release: %v", err)
-	}
-}
-
-// expectRestrictedPod makes a pod from the operator's Deployment where only
-// restricted ones are admitted.
-func expectRestrictedPod(t *testing.T, admin client.Client, deployment string) {
-	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: "restricted", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
-	}}
-	if err := admin.Create(t.Context(), namespace); err != nil {
-		t.Fatal(err)
-	}
-	var found appsv1.Deployment
-	if err := admin.Get(t.Context(), types.NamespacedName{Namespace: "default", Name: deployment}, &found); err != nil {
-		t.Fatal(err)
-	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "operator", Namespace: namespace.Name}, Spec: found.Spec.Template.Spec}
-	if err := admin.Create(t.Context(), pod); err != nil {
-		t.Errorf("the operator's pod isn't admitted: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -72,6 +73,21 @@ func (s *story) installChart(t *testing.T) {
 	if _, err := s.crd(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// testChart runs the chart's own test, which makes a cluster of one, writes and
+// reads, and leaves nothing behind.
+func (s *story) testChart(t *testing.T) {
+	began := time.Now()
+	s.run(t, "helm", "test", release, "--namespace", operatorNamespace, "--timeout", "100s")
+	s.measured("helm test, in a cluster of one", time.Since(began))
+	s.await(t, "the test's objects to be gone", settleTimeout, func(ctx context.Context) (bool, any) {
+		left := new(v1.RaftClusterList)
+		err := s.client.List(ctx, left, client.InNamespace(operatorNamespace))
+		claims := new(corev1.PersistentVolumeClaimList)
+		err = cmp.Or(err, s.client.List(ctx, claims, client.InNamespace(operatorNamespace)))
+		return err == nil && len(left.Items)+len(claims.Items) == 0, fmt.Sprint(len(left.Items), " clusters, ", len(claims.Items), " volume claims, ", err)
+	})
 }
 
 // uninstallChart ends the story: the type outlives the chart, and with it any

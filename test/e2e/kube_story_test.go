@@ -62,6 +62,7 @@ func TestKube(t *testing.T) {
 		tell func(*story, *testing.T)
 	}{
 		{"install the chart", (*story).installChart},
+		{"test the chart", (*story).testChart},
 		{"form a cluster of three", (*story).formCluster},
 		{"write in one pod and read in another", (*story).useCluster},
 		{"delete the leader's pod", (*story).deleteLeaderPod},

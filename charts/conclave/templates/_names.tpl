@@ -1,28 +1,33 @@
+{{- /* The name of everything: a DNS label that starts with a letter, though the release's may have dots and be all digits. */ -}}
 {{- define "conclave.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
 {{- else -}}
+{{- $release := .Release.Name | replace "." "-" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 53 | trimSuffix "-" -}}
+{{- $full := printf "%s-%s" $release $name -}}
+{{- if contains $name $release -}}
+{{- $full = $release -}}
 {{- end -}}
+{{- if regexMatch "^[0-9]" $full -}}
+{{- $full = printf "r%s" $full -}}
+{{- end -}}
+{{- $full | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "conclave.selectorLabels" -}}
 app.kubernetes.io/name: conclave-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "conclave.labels" -}}
 {{ include "conclave.selectorLabels" . }}
 app.kubernetes.io/component: operator
 app.kubernetes.io/part-of: conclave
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end -}}
 
 {{- define "conclave.serviceAccountName" -}}
@@ -44,4 +49,41 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion $tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* Where the first RaftCluster may be made, and that of the test is. */ -}}
+{{- define "conclave.firstNamespace" -}}
+{{- if .Values.watchNamespaces -}}
+{{- first .Values.watchNamespaces -}}
+{{- else -}}
+{{- .Release.Namespace -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* A list of Secrets by their names. */ -}}
+{{- define "conclave.pullSecrets" -}}
+{{- range $i, $name := .Values.image.pullSecrets }}
+{{- if $i }}{{ "\n" }}{{ end -}}
+- name: {{ $name | quote }}
+{{- end }}
+{{- end -}}
+
+{{- /* What both containers of the test share. */ -}}
+{{- define "conclave.testContainer" -}}
+image: {{ include "conclave.image" .root | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy | quote }}
+env:
+  - name: CONCLAVE_ENDPOINT
+    value: {{ printf "http://%s:8400" .name | quote }}
+resources:
+  requests:
+    cpu: 10m
+    memory: 16Mi
+  limits:
+    memory: 64Mi
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: ["ALL"]
 {{- end -}}

@@ -3,8 +3,9 @@ package v1
 // Types of conditions. Each is set at the operator's first visit, with the
 // status Unknown where it can't tell.
 const (
-	// ConditionReady sums up: Available, MembersReady and MembersUpdated are
-	// True and Stalled is not. Its reason is that of the first that fails.
+	// ConditionReady sums up: Available, MembersReady, MembersUpdated and
+	// MembershipStable are True and Stalled is not. Its reason is that of the first
+	// that fails.
 	ConditionReady = "Ready"
 	// ConditionAvailable is True while a leader says that it heard from a quorum
 	// of voters within the election timeout, so that writes are acknowledged.
@@ -15,6 +16,10 @@ const (
 	ConditionMembersReady = "MembersReady"
 	// ConditionMembersUpdated is True once every pod runs what the spec asks.
 	ConditionMembersUpdated = "MembersUpdated"
+	// ConditionMembershipStable is True while as many members vote as the spec asks
+	// for, each in its own pod, and no change of that is under way. It is Unknown
+	// while no leader tells who the members are.
+	ConditionMembershipStable = "MembershipStable"
 	// ConditionVolumesReady is True while every member's volume claim is bound.
 	ConditionVolumesReady = "VolumesReady"
 	// ConditionQuorumAtRisk is True while the loss of one more voter would stop
@@ -97,6 +102,25 @@ const (
 	ReasonNotObserved = "NotObserved"
 )
 
+// Reasons of MembershipStable, and of Reconciling meanwhile.
+const (
+	// ReasonMembershipComplete: as many members vote as the spec asks for.
+	ReasonMembershipComplete = "MembershipComplete"
+	// ReasonScalingOut: a member is being added.
+	ReasonScalingOut = "ScalingOut"
+	// ReasonScalingIn: a member is being removed.
+	ReasonScalingIn = "ScalingIn"
+	// ReasonReplacing: a member without a volume of its own is being replaced by
+	// a new one of the same name.
+	ReasonReplacing = "Replacing"
+	// ReasonRemovalUnsafe: a member has to go, and those that would stay are no
+	// quorum at the moment.
+	ReasonRemovalUnsafe = "RemovalUnsafe"
+	// ReasonMembershipUnknown: no leader tells who the members are, or a change
+	// of them isn't complete.
+	ReasonMembershipUnknown = "MembershipUnknown"
+)
+
 // Reasons of VolumesReady.
 const (
 	// ReasonAllVolumesBound: every member's claim is bound.
@@ -151,9 +175,6 @@ const (
 	ReasonNotStalled = "NotStalled"
 	// ReasonInvalidSpec: the spec breaks a rule of its schema.
 	ReasonInvalidSpec = "InvalidSpec"
-	// ReasonScalingUnsupported: spec.replicas isn't the number of members that
-	// the cluster was made with.
-	ReasonScalingUnsupported = "ScalingUnsupported"
 	// ReasonNameConflict: an object of a name that the cluster needs belongs to
 	// somebody else.
 	ReasonNameConflict = "NameConflict"
@@ -163,6 +184,9 @@ const (
 	// ReasonVolumeOwnershipUnknown: there are volume claims of this name, and
 	// they don't make up one whole cluster.
 	ReasonVolumeOwnershipUnknown = "VolumeOwnershipUnknown"
+	// ReasonVolumeRetained: the volume claim of a member that was removed earlier
+	// is in the way of a new member of that name.
+	ReasonVolumeRetained = "VolumeRetained"
 	// ReasonRequestRefused: the API server refuses what the operator asks of it.
 	ReasonRequestRefused = "RequestRefused"
 )

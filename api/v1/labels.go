@@ -14,8 +14,12 @@ const (
 	// itself.
 	AnnotationBootstrapped = "conclave.dev/bootstrapped"
 	// AnnotationMembers, on the ConfigMap and the StatefulSet, is the number of
-	// members that the cluster was made with.
+	// pods that the operator lets the StatefulSet run. The StatefulSet's counts.
 	AnnotationMembers = "conclave.dev/members"
+	// AnnotationRemovedMember, on a volume claim that was retained when its member
+	// was removed from the cluster, is that member's ID. Nothing on such a volume
+	// counts any more.
+	AnnotationRemovedMember = "conclave.dev/removed-member"
 	// AnnotationConfigHash, on the pod template, is a hash of the settings that
 	// a node reads only at its start, so that a change restarts the pods.
 	AnnotationConfigHash = "conclave.dev/config-hash"

@@ -50,12 +50,11 @@ type RaftClusterList struct {
 // RaftClusterSpec is the cluster that is wanted.
 type RaftClusterSpec struct {
 	// replicas is the number of members. It is odd, since an even number
-	// survives no more losses than the odd number below it. It can't be changed
-	// after creation in this version.
+	// survives no more losses than the odd number below it. A change adds or
+	// removes one member after the other; the highest numbers go first.
 	// +optional
 	// +kubebuilder:default=3
 	// +kubebuilder:validation:Enum=1;3;5;7
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="replicas can't be changed after creation: scaling comes with a later version"
 	Replicas int32 `json:"replicas,omitempty"`
 
 	// image is the program that the pods run.

@@ -70,6 +70,14 @@ type RetentionSpec struct {
 	// +optional
 	// +kubebuilder:default=Retain
 	WhenDeleted RetentionPolicy `json:"whenDeleted,omitempty"`
+
+	// whenScaled tells what happens to the volume of a member that was removed
+	// because replicas became smaller, once the removal is committed. A retained
+	// volume is never used again by the cluster, and its claim has to be deleted
+	// before a member of the same name can be added.
+	// +optional
+	// +kubebuilder:default=Delete
+	WhenScaled RetentionPolicy `json:"whenScaled,omitempty"`
 }
 
 // RetentionPolicy tells what happens to a volume that is no longer used.

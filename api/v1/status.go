@@ -4,9 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RaftClusterStatus is the cluster that was last seen. Everything in it can be
-// computed again from the objects and the members; nothing in it is the only
-// record of anything.
+// RaftClusterStatus is the cluster that was last seen. Everything in it but the
+// operation can be computed again from the objects and the members.
 type RaftClusterStatus struct {
 	// observedGeneration is the generation of the spec that this status speaks
 	// of.
@@ -59,6 +58,12 @@ type RaftClusterStatus struct {
 	// +listMapKey=memberID
 	// +kubebuilder:validation:MaxItems=16
 	Members []MemberStatus `json:"members,omitempty"`
+
+	// operation is the change of the membership that is under way. It is written
+	// before each step and removed after the last, so that whatever ends the
+	// operator, the next one goes on from there.
+	// +optional
+	Operation *Operation `json:"operation,omitempty"`
 
 	// conditions tell how the cluster is. Their types and reasons are constants
 	// of this package.

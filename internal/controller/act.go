@@ -47,6 +47,14 @@ func (r *Reconciler) act(ctx context.Context, o *Observed, step Step) error {
 		return r.stampClaims(ctx, o, step)
 	case RestartPod:
 		return r.restartPod(ctx, o, step.Name)
+	case WriteOperation:
+		return r.writeOperation(ctx, o, step.Operation)
+	case ChangeMembership:
+		return r.changeMembership(ctx, o, step)
+	case TransferLeadership:
+		return r.transferLeadership(ctx, o, step)
+	case Resize, DeleteClaim, MarkClaim, DeletePod:
+		return r.alter(ctx, o, step)
 	default:
 		panic(fmt.Sprintf("controller: a step of type %T has no act", step))
 	}
@@ -69,13 +77,15 @@ func (r *Reconciler) createSecrets(ctx context.Context, step CreateSecrets) erro
 }
 
 // apply sends an object by server-side apply. It is refused when the object has
-// been replaced by another since it was observed and, for the ConfigMap, when it
-// has changed at all: an old view must not bring back an earlier initial state.
+// been replaced by another since it was observed and, for the ConfigMap and the
+// StatefulSet, when it has changed at all: an old view must bring back neither an
+// earlier initial state nor an earlier number of pods.
 func (r *Reconciler) apply(ctx context.Context, object, live client.Object) error {
 	request := &unstructured.Unstructured{Object: content(object)}
 	if live != nil {
 		request.SetUID(live.GetUID())
-		if _, ok := object.(*corev1.ConfigMap); ok {
+		switch object.(type) {
+		case *corev1.ConfigMap, *appsv1.StatefulSet:
 			request.SetResourceVersion(live.GetResourceVersion())
 		}
 	}
@@ -94,17 +104,24 @@ func (r *Reconciler) deleteObjects(ctx context.Context, step DeleteObjects) erro
 	return nil
 }
 
-// stampClaims adds the cluster ID to claims, which belong to the StatefulSet's
-// controller otherwise.
+// stampClaims adds the cluster ID to claims.
 func (r *Reconciler) stampClaims(ctx context.Context, o *Observed, step StampClaims) error {
 	for _, name := range step.Names {
-		claim := o.Claims[name]
-		stamped := claim.DeepCopy()
-		metav1.SetMetaDataAnnotation(&stamped.ObjectMeta, v1.AnnotationClusterID, step.ClusterID)
-		patch := client.MergeFromWithOptions(claim, client.MergeFromWithOptimisticLock{})
-		if err := r.Client.Patch(ctx, stamped, patch, client.FieldOwner(FieldManager)); err != nil {
-			return fmt.Errorf("stamp volume claim %s: %w", name, err)
+		if err := r.annotateClaim(ctx, o.Claims[name], v1.AnnotationClusterID, step.ClusterID); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// annotateClaim adds an annotation to a claim, which belongs to the StatefulSet's
+// controller otherwise.
+func (r *Reconciler) annotateClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim, key, value string) error {
+	marked := claim.DeepCopy()
+	metav1.SetMetaDataAnnotation(&marked.ObjectMeta, key, value)
+	patch := client.MergeFromWithOptions(claim, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, marked, patch, client.FieldOwner(FieldManager)); err != nil {
+		return fmt.Errorf("annotate volume claim %s: %w", claim.Name, err)
 	}
 	return nil
 }

@@ -28,12 +28,13 @@ func conditionsOf(o *Observed, plan Plan) []metav1.Condition {
 	if updated.Reason == v1.ReasonNotObserved {
 		updated.Status = metav1.ConditionUnknown
 	}
-	stalled := stalledCondition(plan)
+	stalled, stable := stalledCondition(plan), membershipStable(plan)
 	conditions := []metav1.Condition{
-		summary(stalled, available, ready, updated),
+		summary(stalled, available, ready, updated, stable),
 		available,
 		ready,
 		updated,
+		stable,
 		condition(v1.ConditionVolumesReady, volumesReady(o, plan.identity), v1.ReasonAllVolumesBound),
 		quorumAtRisk(o, plan),
 		reconcilingCondition(plan),
@@ -161,6 +162,8 @@ func memberTrouble(o *Observed, name string) verdict {
 		return trouble
 	}
 	switch {
+	case o.isTarget(name) && (status.State == admin.StateAwaitingAdd || status.State == admin.StateRemoved):
+		return verdictf(v1.ReasonMemberNotReady, "%s is being added or removed", name)
 	// A faulty member may wait with an empty log, too, and was never a newcomer.
 	case status.State == admin.StateAwaitingAdd && !status.Faulty:
 		return verdictf(v1.ReasonAwaitingAdd, "%s has an empty volume and waits to be added to the cluster", name)
@@ -231,6 +234,18 @@ func quorumAtRisk(o *Observed, plan Plan) metav1.Condition {
 	default:
 		return told(metav1.ConditionFalse, v1.ReasonLossTolerated, "the leader can count on %d of %d voters; %d may be lost", inTouch, len(voters), spare)
 	}
+}
+
+func membershipStable(plan Plan) metav1.Condition {
+	told := plan.move.verdict
+	if told.Reason == "" { // the plan ended before it came to the members
+		told = verdictf(v1.ReasonMembershipUnknown, "the members were not looked at")
+	}
+	stable := condition(v1.ConditionMembershipStable, told, v1.ReasonMembershipComplete)
+	if told.Reason == v1.ReasonMembershipUnknown {
+		stable.Status = metav1.ConditionUnknown
+	}
+	return stable
 }
 
 func stalledCondition(plan Plan) metav1.Condition {

@@ -142,6 +142,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	plan := decide(observed, r.DefaultImage)
 	actErr := r.act(ctx, observed, plan.Step)
 	r.log(ctx, observed, plan, actErr)
+	if problem := (*refusedByMember)(nil); errors.As(actErr, &problem) {
+		plan = plan.wait(verdictf(plan.Why.Reason, "%s: %v", plan.Why.Message, problem), lookAgainInProgress)
+		actErr = nil
+	}
 	if refused(actErr) {
 		// The status tells it; trying faster and faster wouldn't help.
 		plan = plan.stall(verdictf(v1.ReasonRequestRefused, "%v", actErr))
@@ -183,7 +187,8 @@ func onlyOutdated(err error) bool {
 	return true
 }
 
-// log tells what the pass did, and announces a restart.
+// log tells what the pass did, and announces restarts and changes of the
+// membership.
 func (r *Reconciler) log(ctx context.Context, o *Observed, plan Plan, actErr error) {
 	log := ctrl.LoggerFrom(ctx)
 	switch {
@@ -195,7 +200,10 @@ func (r *Reconciler) log(ctx context.Context, o *Observed, plan Plan, actErr err
 		return
 	}
 	log.Info("Took a step", "reason", plan.Why.Reason, "message", plan.Why.Message)
-	if restart, ok := plan.Step.(RestartPod); ok {
-		r.Events.Eventf(o.Cluster, o.Pods[restart.Name], corev1.EventTypeNormal, eventRestarting, actionRollOut, "%s", plan.Why.Message)
+	switch step := plan.Step.(type) {
+	case RestartPod:
+		r.Events.Eventf(o.Cluster, o.Pods[step.Name], corev1.EventTypeNormal, eventRestarting, actionRollOut, "%s", plan.Why.Message)
+	case ChangeMembership, TransferLeadership, Resize, DeleteClaim, DeletePod:
+		r.Events.Eventf(o.Cluster, nil, corev1.EventTypeNormal, plan.Why.Reason, actionChangeMembers, "%s", plan.Why.Message)
 	}
 }

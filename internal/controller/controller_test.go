@@ -311,8 +311,8 @@ func TestOperatorMayNotListSecretsOrTouchOthersPods(t *testing.T) {
 		"create a pod": func() error {
 			return operator.Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "default"}})
 		},
-		"delete a claim": func() error {
-			return operator.Delete(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: "default"}})
+		"create a claim": func() error {
+			return operator.Create(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: "default"}})
 		},
 	} {
 		if err := try(); !apierrors.IsForbidden(err) {

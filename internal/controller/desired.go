@@ -40,10 +40,15 @@ func staticObjects(in resources.Input) []client.Object {
 
 // votersToProtect is the number of voters as the leader tells it or, while none
 // does, as the last one told it. Nobody has told it before the first leader: then
-// every member is to be one.
+// every member is to be one. A voter that is about to be removed isn't counted,
+// but of two: one alone has no budget, and so far they are two.
 func votersToProtect(o *Observed, plan Plan) int32 {
 	if plan.view.leader != nil {
-		return int32(len(plan.view.voters()))
+		voters := int32(len(plan.view.voters()))
+		if voters > 2 {
+			voters -= plan.move.leaving
+		}
+		return voters
 	}
 	var voters int32
 	for _, member := range o.Cluster.Status.Members {

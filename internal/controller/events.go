@@ -16,17 +16,19 @@ const (
 
 // Actions of events: what the operator was doing.
 const (
-	actionObserve = "Observe"
-	actionRollOut = "RollOut"
+	actionObserve       = "Observe"
+	actionRollOut       = "RollOut"
+	actionChangeMembers = "ChangeMembers"
 )
 
 // goodStatus is the status that an announced condition should have.
 var goodStatus = map[string]metav1.ConditionStatus{
-	v1.ConditionAvailable:      metav1.ConditionTrue,
-	v1.ConditionMembersReady:   metav1.ConditionTrue,
-	v1.ConditionMembersUpdated: metav1.ConditionTrue,
-	v1.ConditionVolumesReady:   metav1.ConditionTrue,
-	v1.ConditionStalled:        metav1.ConditionFalse,
+	v1.ConditionAvailable:        metav1.ConditionTrue,
+	v1.ConditionMembersReady:     metav1.ConditionTrue,
+	v1.ConditionMembersUpdated:   metav1.ConditionTrue,
+	v1.ConditionVolumesReady:     metav1.ConditionTrue,
+	v1.ConditionMembershipStable: metav1.ConditionTrue,
+	v1.ConditionStalled:          metav1.ConditionFalse,
 }
 
 // alarming are the reasons that don't pass by themselves. Every reason of Stalled
@@ -43,6 +45,7 @@ var alarming = map[string]bool{
 	v1.ReasonMemberRemoved:   true,
 	v1.ReasonVolumeLost:      true,
 	v1.ReasonRolloutBlocked:  true,
+	v1.ReasonRemovalUnsafe:   true,
 }
 
 // announce tells what has changed since the last status. It follows a status that

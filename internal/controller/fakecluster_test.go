@@ -25,6 +25,8 @@ type fakeMembers struct {
 	statuses map[string]*admin.Status
 	tokens   map[string]string
 	asked    map[string]int
+	// groups are the Raft groups behind the addresses, where a test has set any.
+	groups map[string]*group
 }
 
 // Status implements MemberClient.
@@ -40,6 +42,30 @@ func (f *fakeMembers) Status(_ context.Context, baseURL, token string) (*admin.S
 		return status, nil
 	}
 	return nil, errors.New("connection refused")
+}
+
+// ChangeMembership implements MemberClient.
+func (f *fakeMembers) ChangeMembership(_ context.Context, baseURL, _ string, change admin.Change) error {
+	return f.order(baseURL, func(g *group) error { return g.change(change) })
+}
+
+// TransferLeadership implements MemberClient.
+func (f *fakeMembers) TransferLeadership(_ context.Context, baseURL, _, successor string) error {
+	return f.order(baseURL, func(g *group) error { g.leader = successor; return nil })
+}
+
+// order lets the leader at an address do something.
+func (f *fakeMembers) order(baseURL string, do func(*group) error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g := f.groups[baseURL]
+	switch status := f.statuses[baseURL]; {
+	case g == nil || status == nil:
+		return errors.New("connection refused")
+	case status.MemberID != g.leader:
+		return &admin.Problem{Status: 409, Code: admin.CodeNotLeader, Title: "Only the leader does this"}
+	}
+	return do(g)
 }
 
 func (f *fakeMembers) set(baseURL string, status *admin.Status) {

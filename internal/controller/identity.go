@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,7 +25,9 @@ type identity struct {
 	// bootstrapped is true once the cluster has had a leader. Nothing makes it
 	// false again.
 	bootstrapped bool
-	// members is the number of members that the cluster was made with.
+	// members is the number of pods that the StatefulSet has to run, by its own
+	// record: as many as the cluster was made with, and one more or fewer for each
+	// that an operation has added or removed since.
 	members int32
 }
 
@@ -99,7 +102,7 @@ func identify(o *Observed) (identity, *obstacle) {
 	if len(told) > 1 {
 		return identity{}, stalled(v1.ReasonClusterIDConflict, "the cluster's parts don't belong together: %s", describeIDs(told))
 	}
-	id := identity{clusterID: strings.ReplaceAll(string(o.Cluster.UID), "-", ""), members: o.Cluster.Spec.Replicas}
+	id := identity{clusterID: strings.ReplaceAll(string(o.Cluster.UID), "-", ""), members: impliedMembers(o)}
 	for known := range told {
 		id.clusterID = known
 	}
@@ -126,7 +129,9 @@ func collectIDs(o *Observed) map[string][]string {
 		note(object)
 	}
 	for _, name := range sortedNames(o.Claims) {
-		note(o.Claims[name])
+		if !isLeftOver(o.Claims[name]) {
+			note(o.Claims[name])
+		}
 	}
 	return told
 }
@@ -162,21 +167,48 @@ func wasBootstrapped(o *Observed) bool {
 		}
 	}
 	for _, claim := range o.Claims {
-		if claim.Annotations[v1.AnnotationClusterID] != "" {
+		if claim.Annotations[v1.AnnotationClusterID] != "" && !isLeftOver(claim) {
 			return true
 		}
 	}
 	return len(o.Cluster.Status.Members) > 0
 }
 
+// recordedMembers returns the number of pods on record. It is changed on the
+// StatefulSet first, so that counts.
 func recordedMembers(o *Observed) (int32, bool) {
-	for _, object := range holders(o) {
+	objects := holders(o)
+	slices.Reverse(objects)
+	for _, object := range objects {
 		members, err := strconv.ParseInt(object.GetAnnotations()[v1.AnnotationMembers], 10, 32)
 		if err == nil && members > 0 && members <= v1.MaxReplicas {
 			return int32(members), true
 		}
 	}
 	return 0, false
+}
+
+// impliedMembers is the number of pods where none is on record: enough for every
+// claim that carries a cluster ID and for every member that the status names, or
+// what the resource asks for.
+func impliedMembers(o *Observed) int32 {
+	var members int32
+	for name, claim := range o.Claims {
+		if ordinal, ok := resources.ClaimOrdinal(o.Cluster.Name, name); ok && claim.Annotations[v1.AnnotationClusterID] != "" && !isLeftOver(claim) {
+			members = max(members, ordinal+1)
+		}
+	}
+	for _, member := range o.Cluster.Status.Members {
+		if ordinal, ok := resources.PodOrdinal(o.Cluster.Name, member.Name); ok {
+			members = max(members, ordinal+1)
+		}
+	}
+	return cmp.Or(members, o.Cluster.Spec.Replicas)
+}
+
+// isLeftOver tells whether a claim was retained when its member was removed.
+func isLeftOver(claim *corev1.PersistentVolumeClaim) bool {
+	return claim.Annotations[v1.AnnotationRemovedMember] != ""
 }
 
 // checkRetained looks at volume claims that are there before anything else is. A
@@ -187,13 +219,15 @@ func checkRetained(o *Observed) *obstacle {
 		return nil
 	}
 	names := sortedNames(o.Claims)
-	var leaving, unknown []string
+	var leaving, unknown, leftOver []string
 	ids := map[string][]string{}
 	for _, name := range names {
 		claim := o.Claims[name]
 		id := claim.Annotations[v1.AnnotationClusterID]
 		_, numbered := resources.ClaimOrdinal(o.Cluster.Name, name)
 		switch {
+		case isLeftOver(claim):
+			leftOver = append(leftOver, name)
 		case claim.DeletionTimestamp != nil || ownedByStatefulSet(claim):
 			leaving = append(leaving, name)
 		case id == "" || !numbered:
@@ -203,6 +237,9 @@ func checkRetained(o *Observed) *obstacle {
 		}
 	}
 	ours := o.Cluster.Status.ClusterID
+	if len(ids) == 0 {
+		unknown = append(unknown, leftOver...) // of a cluster that is gone
+	}
 	switch {
 	case len(leaving) > 0:
 		return waiting(v1.ReasonWaitingForDeletion, "volume claims of an earlier cluster are being deleted: %s", strings.Join(leaving, ", "))
@@ -214,8 +251,8 @@ func checkRetained(o *Observed) *obstacle {
 		return stalled(v1.ReasonVolumeOwnershipUnknown, "volume claims of this name belong to different clusters: %s", describeIDs(ids))
 	case ours == "" && !wholeSet(o):
 		return stalled(v1.ReasonVolumeOwnershipUnknown,
-			"volume claims of an earlier cluster of this name exist, but spec.replicas is %d and the claims are %s; delete them to start anew, or make the RaftCluster with as many replicas as there were members",
-			o.Cluster.Spec.Replicas, strings.Join(names, ", "))
+			"volume claims of an earlier cluster of this name exist, and they aren't those of members 0 to N-1: %s; delete them to start anew, or bring back what is missing",
+			strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -228,14 +265,10 @@ func ownedByStatefulSet(claim *corev1.PersistentVolumeClaim) bool {
 	})
 }
 
-// wholeSet tells whether the claims are those of members 0 to N-1, with N what
-// the resource asks for.
+// wholeSet tells whether the claims are those of members 0 to N-1.
 func wholeSet(o *Observed) bool {
-	if len(o.Claims) != int(o.Cluster.Spec.Replicas) {
-		return false
-	}
-	for ordinal := range o.Cluster.Spec.Replicas {
-		if o.Claims[resources.ClaimName(o.Cluster.Name, ordinal)] == nil {
+	for ordinal := range impliedMembers(o) {
+		if claim := o.Claims[resources.ClaimName(o.Cluster.Name, ordinal)]; claim == nil || isLeftOver(claim) {
 			return false
 		}
 	}

@@ -34,9 +34,12 @@ func TestClaimsOfUnknownOwnersStopANewResource(t *testing.T) {
 		stalled bool
 		naming  string
 	}{
-		"never stamped":         {func(w *world) { w.addClaim(0) }, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-0"},
-		"one missing":           {func(w *world) { stamped(w, 0, "a"); stamped(w, 2, "a") }, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-2"},
-		"one too many":          {func(w *world) { stamped(w, 0, "a"); stamped(w, 1, "a"); stamped(w, 2, "a"); stamped(w, 3, "a") }, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-3"},
+		"never stamped": {func(w *world) { w.addClaim(0) }, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-0"},
+		"one missing":   {func(w *world) { stamped(w, 0, "a"); stamped(w, 2, "a") }, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-2"},
+		"only what a removed member left": {func(w *world) {
+			stamped(w, 1, "a")
+			metav1.SetMetaDataAnnotation(&w.addClaim(1).ObjectMeta, v1.AnnotationRemovedMember, "b")
+		}, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-1"},
 		"gap":                   {func(w *world) { stamped(w, 0, "a"); stamped(w, 1, "a"); stamped(w, 3, "a") }, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-3"},
 		"two clusters":          {func(w *world) { stamped(w, 0, "a"); stamped(w, 1, "b"); stamped(w, 2, "a") }, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-1"},
 		"one of three unmarked": {func(w *world) { stamped(w, 0, "a"); stamped(w, 1, "a"); w.addClaim(2) }, v1.ReasonVolumeOwnershipUnknown, true, "data-cfg-2"},

@@ -20,7 +20,7 @@ func NewHTTPMembers() *HTTPMembers {
 			IdleConnTimeout:     2 * lookAgainSettled,
 			// A pod that was replaced has another address, and a connection to
 			// the old one may take minutes to fail by itself.
-			ResponseHeaderTimeout: statusTimeout,
+			ResponseHeaderTimeout: changeTimeout,
 		},
 	}}
 }
@@ -29,4 +29,18 @@ func NewHTTPMembers() *HTTPMembers {
 func (m *HTTPMembers) Status(ctx context.Context, baseURL, token string) (*admin.Status, error) {
 	client := admin.Client{BaseURL: baseURL, Token: token, HTTPClient: m.client}
 	return client.Status(ctx)
+}
+
+// ChangeMembership implements MemberClient.
+func (m *HTTPMembers) ChangeMembership(ctx context.Context, baseURL, token string, change admin.Change) error {
+	client := admin.Client{BaseURL: baseURL, Token: token, HTTPClient: m.client}
+	_, err := client.ChangeMembership(ctx, change)
+	return err
+}
+
+// TransferLeadership implements MemberClient.
+func (m *HTTPMembers) TransferLeadership(ctx context.Context, baseURL, token, successor string) error {
+	client := admin.Client{BaseURL: baseURL, Token: token, HTTPClient: m.client}
+	_, err := client.TransferLeadership(ctx, successor)
+	return err
 }

@@ -26,8 +26,13 @@ import (
 // pass spends no more than this on members that don't.
 const statusTimeout = time.Second
 
-// MemberClient asks one member for its status. Calls run beside each other.
+// MemberClient asks one member. Calls run beside each other.
 type MemberClient interface {
+	// ChangeMembership and TransferLeadership make the leader at baseURL do what
+	// their names say. An error that is no *admin.Problem leaves open whether it
+	// was done.
+	ChangeMembership(ctx context.Context, baseURL, token string, change admin.Change) error
+	TransferLeadership(ctx context.Context, baseURL, token, successor string) error
 	// Status asks the operations endpoint at baseURL, with a bearer token. It
 	// returns when ctx ends.
 	Status(ctx context.Context, baseURL, token string) (*admin.Status, error)
@@ -69,6 +74,14 @@ func (o *Observed) ConfigMap() *corev1.ConfigMap {
 	return config
 }
 
+// claimOf returns a member's volume claim, nil when there is none.
+func (o *Observed) claimOf(member string) *corev1.PersistentVolumeClaim {
+	if ordinal, ok := resources.PodOrdinal(o.Cluster.Name, member); ok {
+		return o.Claims[resources.ClaimName(o.Cluster.Name, ordinal)]
+	}
+	return nil
+}
+
 // ownedKey tells owned objects apart: type and name.
 func ownedKey(kind client.Object, name string) string { return fmt.Sprintf("%T/%s", kind, name) }
 
@@ -101,8 +114,13 @@ func tokenSecrets(cluster string) []string {
 // observe reads everything about one resource. It returns nil when the resource
 // is gone.
 func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*Observed, error) {
+	return r.observeThrough(ctx, key, r.Client)
+}
+
+// observeThrough reads through the cache, or past it.
+func (r *Reconciler) observeThrough(ctx context.Context, key types.NamespacedName, reader client.Reader) (*Observed, error) {
 	cluster := &v1.RaftCluster{}
-	if err := r.Client.Get(ctx, key, cluster); err != nil {
+	if err := reader.Get(ctx, key, cluster); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
 	observed := &Observed{
@@ -111,7 +129,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*Ob
 		Operator: resources.OperatorPods{Namespace: r.OwnNamespace, Labels: r.OwnLabels},
 	}
 	for _, object := range ownedObjects(cluster) {
-		found, err := r.read(ctx, object)
+		found, err := r.read(ctx, reader, object)
 		if err != nil {
 			return nil, err
 		}
@@ -123,22 +141,22 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*Ob
 	if err != nil {
 		return nil, err
 	}
-	if err := r.observePods(ctx, observed); err != nil {
+	if err := r.observePods(ctx, reader, observed); err != nil {
 		return nil, err
 	}
-	if err := r.observeClaims(ctx, observed); err != nil {
+	if err := r.observeClaims(ctx, reader, observed); err != nil {
 		return nil, err
 	}
 	observed.Reports = r.askMembers(ctx, observed, token)
 	return observed, nil
 }
 
-// read fills an object from the cache. What the cache doesn't have is looked up
+// read fills an object through a reader. What the cache doesn't have is looked up
 // at the API server: the cache may lag behind, and it holds no object of anybody
 // else's that bears the same name.
-func (r *Reconciler) read(ctx context.Context, object client.Object) (found bool, err error) {
+func (r *Reconciler) read(ctx context.Context, reader client.Reader, object client.Object) (found bool, err error) {
 	key := client.ObjectKeyFromObject(object)
-	err = r.Client.Get(ctx, key, object)
+	err = reader.Get(ctx, key, object)
 	if apierrors.IsNotFound(err) {
 		err = r.Live.Get(ctx, key, object)
 	}
@@ -194,8 +212,8 @@ func (name errNoToken) Error() string {
 	return "Secret " + string(name) + " holds no token for the operator"
 }
 
-func (r *Reconciler) observePods(ctx context.Context, observed *Observed) error {
-	pods, err := listPods(ctx, r.Client, observed.Cluster)
+func (r *Reconciler) observePods(ctx context.Context, reader client.Reader, observed *Observed) error {
+	pods, err := listPods(ctx, reader, observed.Cluster)
 	if err != nil {
 		return err
 	}
@@ -222,8 +240,7 @@ func listPods(ctx context.Context, reader client.Reader, cluster *v1.RaftCluster
 // observeClaims lists the claims. While there is no ConfigMap or no StatefulSet
 // they are what tells a new cluster from an old one, so the cache isn't good
 // enough then.
-func (r *Reconciler) observeClaims(ctx context.Context, observed *Observed) error {
-	reader := client.Reader(r.Client)
+func (r *Reconciler) observeClaims(ctx context.Context, reader client.Reader, observed *Observed) error {
 	if observed.ConfigMap() == nil || observed.StatefulSet() == nil {
 		reader = r.Live
 	}

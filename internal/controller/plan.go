@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
+	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/internal/controller/resources"
 )
 
@@ -46,10 +47,14 @@ type Plan struct {
 	// What the plan was based on, for the status.
 	identity identity
 	view     view
+	move     move
 	rollout  rollout
+	// input is what the objects are made from.
+	input resources.Input
 }
 
-// Step is one change. Each is safe to repeat.
+// Step is one change. Each is safe to repeat. Those that change the membership or
+// delete something hold only for what was observed.
 type Step interface{ step() }
 
 // CreateSecrets makes the token Secrets that don't exist.
@@ -73,11 +78,42 @@ type StampClaims struct {
 // RestartPod deletes a pod so that its StatefulSet makes it anew.
 type RestartPod struct{ Name string }
 
-func (CreateSecrets) step() {}
-func (ApplyObjects) step()  {}
-func (DeleteObjects) step() {}
-func (StampClaims) step()   {}
-func (RestartPod) step()    {}
+// WriteOperation writes the journal, nil for the end of an operation.
+type WriteOperation struct{ Operation *v1.Operation }
+
+// ChangeMembership makes the leader, named by its pod, change the membership.
+type ChangeMembership struct {
+	Leader string
+	admin.Change
+}
+
+// TransferLeadership makes the leader hand over to another member.
+type TransferLeadership struct{ Leader, Successor string }
+
+// Resize makes the StatefulSet run a number of pods.
+type Resize struct{ Pods int32 }
+
+// DeleteClaim deletes the volume claim with a UID.
+type DeleteClaim struct{ Name, UID string }
+
+// MarkClaim notes on the volume claim with a UID which member it belonged to.
+type MarkClaim struct{ Name, UID, MemberID string }
+
+// DeletePod deletes the pod with a UID, whose claim has been deleted.
+type DeletePod struct{ Name, UID string }
+
+func (CreateSecrets) step()      {}
+func (ApplyObjects) step()       {}
+func (DeleteObjects) step()      {}
+func (StampClaims) step()        {}
+func (RestartPod) step()         {}
+func (WriteOperation) step()     {}
+func (ChangeMembership) step()   {}
+func (TransferLeadership) step() {}
+func (Resize) step()             {}
+func (DeleteClaim) step()        {}
+func (MarkClaim) step()          {}
+func (DeletePod) step()          {}
 
 // decide returns the single next step. It is pure: the same observation gives the
 // same plan.
@@ -89,6 +125,7 @@ func decide(o *Observed, defaultImage string) Plan {
 		// Whoever follows a leader knows of one, even if it doesn't answer us.
 		id.bootstrapped = id.bootstrapped || plan.view.leader != nil || plan.view.followed != ""
 		plan.identity = id
+		plan.move = planMembership(o, id, plan.view)
 		plan.rollout = planRollout(o, id, plan.view)
 	} else if obstacle == nil {
 		obstacle = unknown
@@ -106,10 +143,6 @@ func decide(o *Observed, defaultImage string) Plan {
 	}
 	if obstacle != nil {
 		return plan.wait(obstacle.verdict, lookAgainInProgress)
-	}
-	if recorded := plan.identity.members; recorded != o.Cluster.Spec.Replicas {
-		return plan.stall(verdictf(v1.ReasonScalingUnsupported,
-			"the cluster was made with %d members and spec.replicas is %d: scaling comes with a later version", recorded, o.Cluster.Spec.Replicas))
 	}
 	return decideOnObjects(o, plan, defaultImage)
 }
@@ -130,6 +163,7 @@ func decideOnObjects(o *Observed, plan Plan, defaultImage string) Plan {
 	if plan.identity.bootstrapped {
 		in.InitialState = resources.StateExisting
 	}
+	plan.input = in
 	if missing := missingSecrets(o); len(missing) > 0 {
 		return plan.do(CreateSecrets{Names: missing, Input: in}, verdictf(v1.ReasonCreatingSecrets, "making the tokens of the admin endpoints"))
 	}
@@ -146,8 +180,31 @@ func decideOnObjects(o *Observed, plan Plan, defaultImage string) Plan {
 	if unstamped := unstampedClaims(o, in); len(unstamped) > 0 {
 		return plan.do(StampClaims{unstamped, in.ClusterID}, verdictf(v1.ReasonStampingVolumes, "noting the cluster ID on the volume claims"))
 	}
-	if plan.rollout.next != nil {
-		return plan.do(RestartPod{plan.rollout.next.Name}, plan.rollout.verdict)
+	return decideOnMembers(o, plan, in)
+}
+
+// decideOnMembers goes on once the objects are as wanted. A pod that is outdated
+// and doesn't run may be what an operation waits for, so it is replaced at any
+// time; the others only while the membership doesn't change.
+func decideOnMembers(o *Observed, plan Plan, in resources.Input) Plan {
+	restart := plan.rollout.next
+	if restart != nil && !containerRuns(restart) {
+		return plan.do(RestartPod{restart.Name}, plan.rollout.verdict)
+	}
+	next := plan.move
+	switch {
+	case !sameOperation(next.operation, o.Cluster.Status.Operation):
+		return plan.do(WriteOperation{next.operation}, next.verdict)
+	case next.step != nil:
+		return plan.do(next.step, next.verdict)
+	case next.operation != nil && !next.stalled:
+		return plan.wait(next.verdict, lookAgainStarting)
+	}
+	if restart != nil {
+		return plan.do(RestartPod{restart.Name}, plan.rollout.verdict)
+	}
+	if next.stalled {
+		return plan.stall(next.verdict)
 	}
 	return decideToWait(o, plan, in)
 }

@@ -80,9 +80,10 @@ func TestNextStep(t *testing.T) {
 			w.Cluster.Spec.ReconcilePolicy = v1.ReconcilePaused
 			delete(w.Owned, "*v1.Service/cfg")
 		}, nil, v1.ReasonPausedBySpec, false},
-		"invalid spec":             {func(w *world) { w.Cluster.Spec.Replicas = 4 }, nil, v1.ReasonInvalidSpec, true},
-		"invalid size":             {func(w *world) { w.Cluster.Spec.Storage.Size = resource.Quantity{} }, nil, v1.ReasonInvalidSpec, true},
-		"other number of replicas": {func(w *world) { w.Cluster.Spec.Replicas = 5 }, nil, v1.ReasonScalingUnsupported, true},
+		"invalid spec":                 {func(w *world) { w.Cluster.Spec.Replicas = 4 }, nil, v1.ReasonInvalidSpec, true},
+		"invalid size":                 {func(w *world) { w.Cluster.Spec.Storage.Size = resource.Quantity{} }, nil, v1.ReasonInvalidSpec, true},
+		"more replicas":                {func(w *world) { w.Cluster.Spec.Replicas = 5 }, WriteOperation{}, v1.ReasonScalingOut, false},
+		"fewer replicas, budget first": {func(w *world) { w.Cluster.Spec.Replicas = 1 }, ApplyObjects{}, v1.ReasonApplyingObjects, false},
 		"object of somebody else": {func(w *world) {
 			w.Owned["*v1.Service/cfg"].SetOwnerReferences(nil)
 		}, nil, v1.ReasonNameConflict, true},

@@ -111,12 +111,15 @@ func TestRolloutCountsVotersWithoutAPod(t *testing.T) {
 	w.outdate()
 	// Two more voters that nobody hears from: three of five are left, and none
 	// of them can be spared.
-	leader := w.Reports["cfg-0"].Status
-	leader.Members = append(leader.Members,
+	w.membership = append(w.membership,
 		admin.Member{Name: "cfg-3", MemberID: memberID("cfg-3"), Role: "Voter"},
 		admin.Member{Name: "cfg-4", MemberID: memberID("cfg-4"), Role: "Voter"})
-	w.react = false
-	w.run()
+	w.elect()
+	plan := decide(w.Observed, testImage)
+	if plan.rollout.next != nil {
+		t.Errorf("would restart %s", plan.rollout.next.Name)
+	}
+	w.take(plan)
 	w.expectSteps("apply PodDisruptionBudget cfg")
 	if got := w.budget().Spec.MinAvailable.IntValue(); got != 3 {
 		t.Errorf("the disruption budget is %d, want 3", got)

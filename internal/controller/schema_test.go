@@ -73,6 +73,7 @@ func TestSchemaRefusesNewResources(t *testing.T) {
 		"negative size":              {"", "storage: {size: -1Gi}", "above zero"},
 		"size of letters":            {"", "storage: {size: large}", "size"},
 		"unknown retention":          {"", "storage: {retention: {whenDeleted: Shred}}", "Unsupported value"},
+		"unknown end of a volume":    {"", "storage: {retention: {whenScaled: Shred}}", "Unsupported value"},
 		"election below heartbeats":  {"", "raft: {electionTimeoutMinMilliseconds: 490}", "five times"},
 		"equal election timeouts":    {"", "raft: {electionTimeoutMaxMilliseconds: 500}", "votes keep splitting"},
 		"timeout between two ticks":  {"", "raft: {electionTimeoutMaxMilliseconds: 1005}", "multiple of 10"},
@@ -118,7 +119,8 @@ func TestSchemaRefusesChanges(t *testing.T) {
 		}
 	}
 	for name, test := range map[string]struct{ resource, patch, want string }{
-		"scaling":        {withoutClass, `{"spec":{"replicas":5}}`, "scaling comes with a later version"},
+		"scaling":        {withoutClass, `{"spec":{"replicas":5}}`, ""},
+		"scaling to two": {withoutClass, `{"spec":{"replicas":2}}`, "Unsupported value"},
 		"larger volume":  {withoutClass, `{"spec":{"storage":{"size":"2Gi"}}}`, "size can't be changed"},
 		"other class":    {withClass, `{"spec":{"storage":{"storageClassName":"b"}}}`, "storageClassName can't be changed"},
 		"class removed":  {withClass, `{"spec":{"storage":{"storageClassName":null}}}`, "storageClassName can't be changed"},
@@ -141,12 +143,12 @@ func TestSchemaRefusesChanges(t *testing.T) {
 	}
 }
 
-func TestScaleSubresourceIsRefusedWithTheReason(t *testing.T) {
+func TestScaleSubresourceRefusesWhatTheSchemaRefuses(t *testing.T) {
 	e := apiServer(t)
 	c := e.create(t, e.namespace(t), v1.RaftClusterSpec{})
-	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}}
+	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}
 	err := e.admin.SubResource("scale").Update(t.Context(), c.resource(), client.WithSubResourceBody(scale))
-	if err == nil || !strings.Contains(err.Error(), "scaling comes with a later version") {
+	if err == nil || !strings.Contains(err.Error(), "Unsupported value") {
 		t.Errorf("got %v, want the reason", err)
 	}
 }

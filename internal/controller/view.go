@@ -113,7 +113,9 @@ func heardInTime(leader *admin.Status, member admin.Member, limitMillis int64) b
 func inTouch(o *Observed, leader *admin.Status, limitMillis int64) map[string]bool {
 	ids := map[string]bool{}
 	for _, member := range leader.Members {
-		caughtUp := member.MemberID == leader.MemberID || member.MatchIndex+participationLagEntries >= leader.CommitIndex
+		// A leader that was elected a moment ago has yet to hear from anybody.
+		caughtUp := member.MemberID == leader.MemberID ||
+			member.MatchIndex > 0 && member.MatchIndex+participationLagEntries >= leader.CommitIndex
 		if caughtUp && heardInTime(leader, member, limitMillis) && !member.DiskFull && !hampered(o, member) {
 			ids[member.MemberID] = true
 		}
@@ -145,6 +147,28 @@ func (v view) unclear() string {
 		}
 	}
 	return ""
+}
+
+// unsettled says why the membership can't be relied on, and is empty when a
+// leader tells a committed one.
+func (v view) unsettled() string {
+	switch {
+	case v.leader == nil:
+		return "no leader with a quorum tells who the members are"
+	case v.leader.MembershipIndex > v.leader.CommitIndex:
+		return "the membership is being changed"
+	}
+	return v.unclear()
+}
+
+// isMember and isVoter tell whether the leader counts an ID among the members,
+// or the voters.
+func (v view) isMember(memberID string) bool {
+	return v.leader != nil && slices.ContainsFunc(v.leader.Members, func(member admin.Member) bool { return member.MemberID == memberID })
+}
+
+func (v view) isVoter(memberID string) bool {
+	return slices.ContainsFunc(v.voters(), func(member admin.Member) bool { return member.MemberID == memberID })
 }
 
 // voters returns the voters as the leader tells them. While a member is being

@@ -35,7 +35,7 @@ func testCluster(replicas int32) *v1.RaftCluster {
 			Replicas:        replicas,
 			Image:           v1.ImageSpec{PullPolicy: corev1.PullIfNotPresent},
 			ReconcilePolicy: v1.ReconcileManaged,
-			Storage:         v1.StorageSpec{Size: resource.MustParse("1Gi"), Retention: v1.RetentionSpec{WhenDeleted: v1.RetentionRetain}},
+			Storage:         v1.StorageSpec{Size: resource.MustParse("1Gi"), Retention: v1.RetentionSpec{WhenDeleted: v1.RetentionRetain, WhenScaled: v1.RetentionDelete}},
 			Raft: v1.RaftSpec{
 				ElectionTimeoutMinMilliseconds: 500,
 				ElectionTimeoutMaxMilliseconds: 1000,
@@ -60,6 +60,12 @@ type world struct {
 	steps     []string
 	// react makes Raft follow each step; a test may tell the membership instead.
 	react bool
+	// membership is the Raft configuration, none before the cluster has formed.
+	membership []admin.Member
+	// wanted is the name of the member that leads if it can.
+	wanted string
+	// made counts what gets a UID or a member ID.
+	made int
 }
 
 // newWorld holds a resource and nothing else.
@@ -122,9 +128,67 @@ func (w *world) take(plan Plan) {
 	case RestartPod:
 		w.startPod(step.Name)
 		w.steps = append(w.steps, "restart "+step.Name)
+	default:
+		w.takeOnMembers(plan, step)
 	}
 	if w.react {
 		w.elect()
+	}
+}
+
+// takeOnMembers takes the steps that change the membership.
+func (w *world) takeOnMembers(plan Plan, step Step) {
+	switch step := step.(type) {
+	case WriteOperation:
+		w.Cluster.Status.Operation = step.Operation
+		return // the journal tells of what comes
+	case ChangeMembership:
+		w.changeMembership(step.Change)
+	case TransferLeadership:
+		for _, member := range w.membership {
+			if member.MemberID == step.Successor {
+				w.wanted = member.Name
+				w.steps = append(w.steps, "transfer to "+member.Name)
+			}
+		}
+	case Resize:
+		in := plan.input
+		in.Members = step.Pods
+		set := resources.StatefulSet(in)
+		seal(set)
+		w.apply(set)
+		w.steps[len(w.steps)-1] = fmt.Sprintf("resize to %d", step.Pods)
+	case DeleteClaim:
+		delete(w.Claims, step.Name)
+		w.steps = append(w.steps, "delete "+step.Name)
+	case MarkClaim:
+		metav1.SetMetaDataAnnotation(&w.Claims[step.Name].ObjectMeta, v1.AnnotationRemovedMember, step.MemberID)
+		w.steps = append(w.steps, "mark "+step.Name)
+	case DeletePod:
+		ordinal, _ := resources.PodOrdinal("cfg", step.Name)
+		w.addClaim(ordinal)
+		w.startPod(step.Name)
+		w.steps = append(w.steps, "delete "+step.Name)
+	default:
+		w.t.Fatalf("a step of type %T", step)
+	}
+}
+
+func (w *world) changeMembership(change admin.Change) {
+	at := slices.IndexFunc(w.membership, func(m admin.Member) bool { return m.MemberID == change.Member.MemberID })
+	switch {
+	case change.Kind == admin.AddLearner && at < 0:
+		w.membership = append(w.membership, admin.Member{
+			MemberID: change.Member.MemberID, Name: change.Member.Name, Address: change.Member.Address, Role: "Learner", Promotable: true})
+		w.steps = append(w.steps, "add "+change.Member.Name)
+	case change.Kind == admin.Promote && at >= 0:
+		w.membership[at].Role = "Voter"
+		w.steps = append(w.steps, "promote "+w.membership[at].Name)
+	case change.Kind == admin.Remove && at >= 0:
+		w.steps = append(w.steps, "remove "+w.membership[at].Name)
+		w.membership = slices.Delete(w.membership, at, at+1)
+	default:
+		w.t.Fatalf("%+v of %+v", change, w.membership)
 	}
 }
 
@@ -146,10 +210,16 @@ func (w *world) apply(object client.Object) {
 	set.Status.Replicas = *set.Spec.Replicas
 	for ordinal := range *set.Spec.Replicas {
 		name := resources.PodName("cfg", ordinal)
+		w.addClaim(ordinal)
 		if w.Pods[name] == nil {
 			w.startPod(name)
 		}
-		w.addClaim(ordinal)
+	}
+	for name := range w.Pods {
+		if ordinal, _ := resources.PodOrdinal("cfg", name); ordinal >= *set.Spec.Replicas {
+			delete(w.Pods, name)
+			delete(w.Reports, name)
+		}
 	}
 }
 
@@ -157,18 +227,22 @@ func (w *world) apply(object client.Object) {
 func (w *world) addClaim(ordinal int32) *corev1.PersistentVolumeClaim {
 	name := resources.ClaimName("cfg", ordinal)
 	if w.Claims[name] == nil {
+		w.made++
 		w.Claims[name] = &corev1.PersistentVolumeClaim{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "prod", Labels: resources.Labels("cfg")},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "prod", UID: types.UID(fmt.Sprint(w.made)), Labels: resources.Labels("cfg")},
 			Status:     corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
 		}
 	}
 	return w.Claims[name]
 }
 
-// startPod makes a ready pod of the current template, whose member answers.
+// startPod makes a ready pod of the current template, whose member answers. Once
+// there is a cluster, one that isn't a member of it waits to be added, or knows
+// that it was removed.
 func (w *world) startPod(name string) {
+	w.made++
 	w.Pods[name] = &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "prod",
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "prod", UID: types.UID(fmt.Sprint(w.made)),
 			Labels:          map[string]string{appsv1.ControllerRevisionHashLabelKey: w.StatefulSet().Status.UpdateRevision},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(w.StatefulSet(), appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: resources.ContainerName, Image: testImage}}},
@@ -180,37 +254,98 @@ func (w *world) startPod(name string) {
 		},
 	}
 	w.Reports[name] = Report{Status: &admin.Status{
-		Name: name, MemberID: memberID(name), Version: "1.0.0", State: admin.StateRunning, Role: "Follower", Ready: true,
+		Name: name, MemberID: w.memberOn(name), Address: name + ":8401", Version: "1.0.0", State: admin.StateRunning, Role: "Follower", Ready: true,
 	}}
 }
 
 func memberID(name string) string { return fmt.Sprintf("%016x", name) }
 
-// elect lets the answering member with the lowest name lead, if they are a
-// quorum.
-func (w *world) elect() {
-	id, _ := identify(w.Observed)
-	var running []string
+// memberOn is the ID on a member's volume: each of the first volumes has the
+// member ID of its name.
+func (w *world) memberOn(name string) string {
+	claim := w.claimOf(name)
+	if claim == nil {
+		return memberID(name)
+	}
+	if claim.Annotations["test/member"] == "" {
+		id := memberID(name)
+		if w.membership != nil {
+			w.made++
+			id = fmt.Sprintf("%016x", w.made)
+		}
+		metav1.SetMetaDataAnnotation(&claim.ObjectMeta, "test/member", id)
+	}
+	return claim.Annotations["test/member"]
+}
+
+// setStates lets each answering member be what its place in the membership makes
+// it.
+func (w *world) setStates(id identity) (running []string) {
 	for _, name := range sortedNames(w.Reports) {
 		status := w.Reports[name].Status
-		if status != nil && status.State == admin.StateRunning {
+		if status == nil {
+			continue
+		}
+		if status.State == admin.StateRunning || status.State == admin.StateAwaitingAdd || status.State == admin.StateRemoved {
+			at := slices.IndexFunc(w.membership, func(m admin.Member) bool { return m.MemberID == status.MemberID })
+			switch {
+			case at >= 0 || w.membership == nil:
+				status.State, status.ClusterID = admin.StateRunning, id.clusterID
+			case w.claimOf(name) != nil && w.claimOf(name).Annotations["test/was-member"] != "":
+				status.State = admin.StateRemoved
+			default:
+				status.State, status.ClusterID = admin.StateAwaitingAdd, id.clusterID
+			}
+			if at >= 0 && w.claimOf(name) != nil {
+				metav1.SetMetaDataAnnotation(&w.claimOf(name).ObjectMeta, "test/was-member", "true")
+			}
+		}
+		if status.State == admin.StateRunning {
 			status.ClusterID, status.Role, status.Leader, status.Members = id.clusterID, "Follower", "", nil
 			running = append(running, name)
 		}
 	}
-	if int32(len(running)) < resources.Quorum(id.members) {
+	return running
+}
+
+// elect lets the answering member with the lowest name lead, or the one that is
+// wanted, if they are a quorum.
+func (w *world) elect() {
+	id, _ := identify(w.Observed)
+	running := w.setStates(id)
+	if w.membership == nil && int32(len(running)) >= resources.Quorum(id.members) {
+		for ordinal := range id.members {
+			name := resources.PodName("cfg", ordinal)
+			w.membership = append(w.membership, admin.Member{Name: name, MemberID: memberID(name), Role: "Voter"})
+		}
+		running = w.setStates(id)
+	}
+	var voters []string
+	var all int32
+	for _, member := range w.membership {
+		if member.Role != "Voter" {
+			continue
+		}
+		all++
+		if slices.Contains(running, member.Name) && w.Reports[member.Name].Status.MemberID == member.MemberID {
+			voters = append(voters, member.Name)
+		}
+	}
+	if all == 0 || int32(len(voters)) < resources.Quorum(all) {
 		return
 	}
+	lead := voters[0]
+	if slices.Contains(voters, w.wanted) {
+		lead = w.wanted
+	}
 	for _, name := range running {
-		w.Reports[name].Status.Leader = running[0]
+		w.Reports[name].Status.Leader = lead
 		w.Reports[name].Status.Term = 5
 	}
-	leader := w.Reports[running[0]].Status
+	leader := w.Reports[lead].Status
 	leader.Role, leader.CommitIndex = "Leader", 5000
-	for ordinal := range id.members {
-		member := admin.Member{Name: resources.PodName("cfg", ordinal), Role: "Voter"}
-		member.MemberID = memberID(member.Name)
-		if member.Name != leader.Name && slices.Contains(running, member.Name) {
+	for _, member := range w.membership {
+		if member.Name != leader.Name && slices.Contains(running, member.Name) && w.Reports[member.Name].Status.MemberID == member.MemberID {
 			member.MatchIndex, member.SinceContactMillis = 5000, ptr.To[int64](40)
 		}
 		leader.Members = append(leader.Members, member)
@@ -239,6 +374,7 @@ func (w *world) forget() {
 	clear(w.Reports)
 	w.Cluster = testCluster(w.Cluster.Spec.Replicas)
 	w.Cluster.UID = "11111111-2222-4333-8444-555555555555"
+	w.membership = nil
 	w.steps = nil
 }
 

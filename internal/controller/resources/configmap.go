@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	v1 "github.com/conclave-dev/conclave/api/v1"
 )
 
 // configKey is the key of the nodes' configuration file in the ConfigMap, and
@@ -103,11 +105,12 @@ func drainPeriod(in Input) string {
 func millis(n int32) string { return fmt.Sprintf("%dms", n) }
 
 // hosts are the names that a node answers to: those of the client Service, of
-// each pod, and what the resource adds.
+// each pod that there may ever be, and what the resource adds. A node reads them
+// at its start, so they don't depend on how many there are at the moment.
 func hosts(in Input) []string {
 	name, namespace := in.Cluster.Name, in.Cluster.Namespace
 	all := serviceHosts(name, namespace)
-	for ordinal := range in.Members {
+	for ordinal := range int32(v1.MaxReplicas) {
 		all = append(all, serviceHosts(PodName(name, ordinal)+"."+PeersServiceName(name), namespace)...)
 	}
 	return append(all, in.Cluster.Spec.Client.Hosts...)

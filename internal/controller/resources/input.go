@@ -33,7 +33,7 @@ type Input struct {
 	ClusterID string
 	// InitialState is what the nodes are told.
 	InitialState InitialState
-	// Members is the number of members that the cluster was made with.
+	// Members is the number of pods that the StatefulSet runs.
 	Members int32
 	// Voters is the number of voters that the disruption budget protects: those of
 	// the membership as it is, which may be more or fewer than the pods.

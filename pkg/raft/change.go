@@ -46,6 +46,9 @@ const (
 // member's log, committed or not, and a truncation takes it back.
 func (r *Raft) ChangeMembership(id RequestID, change Change) {
 	next, reason := r.planChange(change)
+	if reason == ReasonNone && next.IsJoint() && !r.soundMajority(next.Voters) {
+		reason = ReasonParked
+	}
 	result := ProposalResult{ID: id, Reason: reason}
 	if reason == ReasonNone {
 		e := r.appendEntry(Entry{Kind: EntryMembership, Membership: &next})
@@ -139,6 +142,8 @@ func (r *Raft) judgeLearner(p *progress) Reason {
 		return ReasonNoContact
 	case p.diskFull:
 		return ReasonDiskFull
+	case p.parked:
+		return ReasonParked
 	case p.state != stateReplicate || p.match == 0 || p.match+promoteLagEntries < r.log.last:
 		return ReasonNotCaughtUp
 	default:

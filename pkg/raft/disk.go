@@ -185,8 +185,8 @@ func (r *Raft) handOverIfUnfit() {
 	r.continueTransfer()
 }
 
-// fittestSuccessor returns the voter in contact, with a healthy disk and nearly the
-// whole log, whose log reaches furthest. A disk is healthy when it is not full and
+// fittestSuccessor returns the voter in contact, not parked, with a healthy disk and nearly
+// the whole log, whose log reaches furthest. A disk is healthy when it is not full and
 // keeps pace: a follower that was sent something and has acknowledged nothing since
 // the last heartbeat is not in stateReplicate.
 func (r *Raft) fittestSuccessor() MemberID {
@@ -194,7 +194,7 @@ func (r *Raft) fittestSuccessor() MemberID {
 	for i := range r.followers {
 		p := &r.followers[i]
 		fit := p.id != r.id && r.membership().IsVoter(p.id) && p.contactTicks < r.config.ElectionTicksMin &&
-			!p.diskFull && p.state == stateReplicate && p.match+promoteLagEntries >= r.log.last
+			!p.diskFull && !p.parked && p.state == stateReplicate && p.match+promoteLagEntries >= r.log.last
 		if fit && (best == NoMember || p.match > match) {
 			best, match = p.id, p.match
 		}

@@ -20,6 +20,8 @@
 //	transfer.go     handing leadership over                  thesis 3.10
 //	fault.go        a storage that lost what it acknowledged
 //	disk.go         a disk that is full, or stalls
+//	agreement.go    states that should be the same
+//	parking.go      a member whose state is not
 //	quorum.go       the arithmetic of majorities
 //	log.go          the log: a tail in memory over the disk  figure 6
 //	progress.go     what a leader knows of each follower     figure 2
@@ -33,15 +35,16 @@
 // # Contract
 //
 // Inputs are Tick, Step, Propose, ReadIndex, ChangeMembership,
-// TransferLeadership, Saved, Applied, SnapshotSaved, SnapshotSent, SetTime and
-// SetSpace. After one or many of them the driver calls Ready and does, in
+// TransferLeadership, Saved, StateHashed, StateStuck, Applied, SnapshotSaved,
+// SnapshotSent, SetTime and SetSpace. After one or many of them the driver calls Ready and does, in
 // this order:
 //
 //  1. send Messages;
 //  2. hand Write to the storage, which makes Writes durable one after the other;
 //  3. once a Write is durable, send its Messages and call Saved with its ID;
 //  4. apply Committed to the state machine in order, after Restore if there is
-//     one, and call Applied;
+//     one, and call Applied. A Restore may go back: what was handed out before it
+//     and is not applied yet is dropped, or not reported;
 //  5. answer Reads, once their index has been applied, and Results.
 //
 // A driver whose disk is busy asks for a Ready without a Write; what needs the disk
@@ -72,6 +75,10 @@
 // asked for. Every refused request is answered with a Reason, and is certainly not
 // carried out, save that ReasonNotLeader leaves it open for a proposal that was sent
 // on (ProposalResult). A message may be lost, repeated, delayed or reordered at will.
+//
+// A member whose state machine was found to differ from those of a majority is parked
+// (Status.Parked): it applies nothing, never stands for election, and leads for an election
+// timeout at most, until a snapshot of another member has replaced its state.
 //
 // # What it never does
 //

@@ -12,9 +12,9 @@ func (r *Raft) resetElectionTimer() {
 // mayCampaign tells whether the member may stand for election: it must have a
 // vote, or be the learner that is needed to end an election. One that has lost what
 // it acknowledged, or whose disk hangs or keeps out the end of its log, may not: it
-// could not vouch for its log.
+// could not vouch for its log. Nor may one that is parked: it has no state to serve.
 func (r *Raft) mayCampaign() bool {
-	if r.faulty || r.stalled() || r.unwritable() {
+	if r.faulty || r.park.parked() || r.stalled() || r.unwritable() {
 		return false
 	}
 	return r.hasVote() || r.mustStand()
@@ -243,6 +243,7 @@ func (r *Raft) tickLeader() {
 	for i := range r.followers {
 		r.followers[i].contactTicks++
 		r.followers[i].lookTicks++
+		r.followers[i].healPause = max(r.followers[i].healPause-1, 0)
 	}
 	r.dropLeavers()
 	r.tickTransfer()

@@ -9,14 +9,16 @@ import (
 
 // FuzzStepSurvivesAnyMessage feeds a member, sound or faulty, messages made of
 // arbitrary numbers, between ticks, proposals, reads and changes of the room on its
-// disk. Whatever arrives from one sender, it must neither crash nor go back in term,
-// commit index or vote, nor write an entry but no-ops to a full disk, nor stand while faulty.
+// disk, and hashes of its state. Whatever arrives from one sender, it must neither crash nor
+// go back in term, commit index or vote, nor write an entry but no-ops to a full disk, nor
+// stand while faulty or parked.
 //
 // Two things are left out, since no members that follow the algorithm do them and
 // a member rightly stops when it sees them: a second leader in a term, and a
 // leader that contradicts what is committed.
 func FuzzStepSurvivesAnyMessage(f *testing.F) {
 	f.Add([]byte{1, 5, 1, 0, 1, 0, 2, 7, 1, 1, 1, 1, 3, 3, 2, 9})
+	f.Add([]byte{1, 7, 5, 1, 0, 4, 3, 15, 7, 2, 0, 0, 0, 9, 9})
 	f.Add([]byte{200, 13, 0, 40, 60, 1, 2, 2, 8, 4, 4, 1, 250, 3, 9, 9, 1, 5, 2, 1, 1, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 4096 {
@@ -36,7 +38,7 @@ func FuzzStepSurvivesAnyMessage(f *testing.F) {
 		}
 		for len(in) > 0 {
 			before := r.Status()
-			switch in.next() % 8 {
+			switch in.next() % 10 {
 			case 0:
 				r.Tick()
 			case 1:
@@ -45,6 +47,12 @@ func FuzzStepSurvivesAnyMessage(f *testing.F) {
 				r.ReadIndex(RequestID{1, 2})
 			case 3:
 				r.SetSpace(Space(in.next() % 3))
+			case 4:
+				r.StateHashed(StateHash{Index: r.log.applied, Sum: [32]byte{in.next() % 2}})
+			case 5:
+				if in.next()%8 == 0 {
+					r.StateStuck()
+				}
 			default:
 				r.Step(in.message(r))
 			}
@@ -54,6 +62,9 @@ func FuzzStepSurvivesAnyMessage(f *testing.F) {
 			after := r.Status()
 			if after.Faulty && after.Role != Follower {
 				t.Fatalf("faulty, and yet %s", after.Role)
+			}
+			if after.Parked != ParkNone && (after.Role == PreCandidate || after.Role == Candidate) {
+				t.Fatalf("parked, and yet %s", after.Role)
 			}
 			if after.Term < before.Term || after.Committed < before.Committed ||
 				after.Term == before.Term && before.Vote != NoMember && after.Vote != before.Vote {
@@ -77,12 +88,15 @@ func obey(r *Raft, disk *[]Entry) error {
 			if w.TruncateFrom != 0 {
 				*disk = (*disk)[:w.TruncateFrom-1]
 			}
-			if w.Snapshot != nil {
+			if w.Snapshot != nil && !w.KeepLog {
 				// Placeholders: what a snapshot covers is never read again.
 				*disk = make([]Entry, w.Snapshot.Index)
 			}
 			*disk = append(*disk, w.Entries...)
 			r.Saved(w.ID)
+			if w.Snapshot != nil {
+				r.Applied(w.Snapshot.Index)
+			}
 		}
 		if n := len(ready.Committed); n > 0 {
 			r.Applied(ready.Committed[n-1].Index)
@@ -108,11 +122,14 @@ func (f *fuzzInput) next() byte {
 func (f *fuzzInput) message(r *Raft) Message {
 	near := func(i Index) Index { return max(i+Index(f.next()%8), 4) - 4 }
 	m := Message{
-		Kind: MessageKind(f.next() % 16), From: 2, To: 1,
+		Kind: MessageKind(f.next() % 17), From: 2, To: 1,
 		Term:     r.term + Term(f.next()%4) - min(1, r.term),
 		LogIndex: near(r.log.last), RejectedIndex: near(r.log.last), Commit: near(r.log.last),
-		Round: uint64(f.next() % 4), Reject: f.next()%4 == 0, Reason: Reason(f.next() % 24), Transfer: f.next()%8 == 0,
+		Round: uint64(f.next() % 4), Reject: f.next()%4 == 0, Reason: Reason(f.next() % 25), Transfer: f.next()%8 == 0,
 		Session: uint64(f.next() % 4), Boot: uint64(f.next() % 3),
+	}
+	if f.next()%4 == 0 {
+		m.State, m.Parked = StateHash{Index: near(r.log.applied), Sum: [32]byte{f.next() % 2}}, f.next()%2 == 0
 	}
 	if t, ok := r.log.term(m.LogIndex); ok && f.next()%4 > 0 {
 		m.LogTerm = t

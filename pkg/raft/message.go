@@ -30,7 +30,9 @@ const (
 	// at each heartbeat interval. Commit never exceeds what the receiver is
 	// known to hold; Round numbers the read barrier.
 	KindHeartbeat MessageKind = 7
-	// KindHeartbeatReply answers it and repeats Round.
+	// KindHeartbeatReply answers it and repeats Round. Parked tells that the
+	// member is parked; LogIndex is then the least index of a snapshot that would heal
+	// it and State the hash that proves it, both zero when it asks for none.
 	KindHeartbeatReply MessageKind = 8
 	// KindInstallSnapshot announces a snapshot to a member whose next entry
 	// is compacted away (section 7). The driver streams the file; the
@@ -49,6 +51,8 @@ const (
 	// KindTimeoutNow asks a member to stand for election at once, because its
 	// leader hands over (thesis, section 3.10).
 	KindTimeoutNow MessageKind = 14
+	// KindStateHash tells all other members the hash of the sender's state: State.
+	KindStateHash MessageKind = 15
 )
 
 // Message is what members say to each other. Which fields are used depends on
@@ -81,6 +85,9 @@ type Message struct {
 	// answer repeats the Session. See sessions.
 	Session uint64
 	Boot    uint64
+
+	State  StateHash
+	Parked bool
 }
 
 // Proposal is a command on its way to the leader. ID names this offer of it,
@@ -160,6 +167,8 @@ const (
 	// ReasonMembershipChanged: the configuration is another one than the change
 	// was meant for.
 	ReasonMembershipChanged Reason = 21
+	// ReasonParked: the member is parked.
+	ReasonParked Reason = 22
 )
 
 var reasonTexts = [...]string{
@@ -186,6 +195,7 @@ var reasonTexts = [...]string{
 	ReasonDiskFull:       "the disk is full",
 
 	ReasonMembershipChanged: "the membership is another one by now",
+	ReasonParked:            "the member is parked",
 }
 
 // String returns the reason in words that complete "refused: ...".
@@ -206,6 +216,10 @@ func (m *Message) wellFormed() bool {
 		}
 	case KindInstallSnapshot:
 		if s := m.Snapshot; s == nil || s.Index == 0 || s.Term > m.Term || s.Membership.Validate() != nil {
+			return false
+		}
+	case KindStateHash:
+		if m.State.Index == 0 {
 			return false
 		}
 	}

@@ -59,6 +59,15 @@ type progress struct {
 	// last look.
 	progressed bool
 	lookTicks  int
+
+	// parked is what it last said of its state. It wants a snapshot at index wants or
+	// later, 0 for none, of a state with the hash proof. healing tells that one is under
+	// way, and healPause counts down the ticks before the next.
+	parked    bool
+	wants     Index
+	proof     StateHash
+	healing   bool
+	healPause int
 }
 
 type inflightAppend struct {

@@ -39,6 +39,9 @@ type Raft struct {
 	// space is how much room the disk has left. See disk.go.
 	space    Space
 	handOver handOver
+	// agreement and park: see agreement.go and parking.go.
+	agreement agreement
+	park      parking
 	// ticks counts ticks since the start.
 	ticks uint64
 
@@ -102,6 +105,7 @@ func New(config Config, state State) (*Raft, error) {
 		faulty:      state.Faulty,
 		watermark:   state.Watermark,
 		snapshot:    state.Snapshot,
+		park:        parking{differs: state.HardState.Parked},
 		memberships: slices.Clone(state.Memberships),
 	}
 	r.out.saved = state.HardState
@@ -120,6 +124,7 @@ func New(config Config, state State) (*Raft, error) {
 func (r *Raft) Tick() {
 	r.ticks++
 	r.handOver.tick()
+	r.tickAgreement()
 	if r.role == Leader {
 		r.tickLeader()
 		return
@@ -171,11 +176,11 @@ func (r *Raft) Step(m Message) {
 }
 
 // isClientKind tells whether a message carries a client's request or its
-// answer. Those stand outside the rules for terms: who leads is checked when
-// they are handled, and an answer stays true whatever the term is by then.
+// answer, or the hash of a state. Those stand outside the rules for terms: who leads is
+// checked when they are handled, and the others stay true whatever the term is by then.
 func isClientKind(k MessageKind) bool {
 	switch k {
-	case KindPropose, KindProposeReply, KindReadIndex, KindReadIndexReply:
+	case KindPropose, KindProposeReply, KindReadIndex, KindReadIndexReply, KindStateHash:
 		return true
 	default:
 		return false
@@ -194,6 +199,8 @@ func (r *Raft) stepClient(m *Message) {
 		for _, id := range m.Reads {
 			r.out.reads = append(r.out.reads, ReadResult{ID: id, Index: m.LogIndex, Reason: m.Reason})
 		}
+	case KindStateHash:
+		r.handleStateHash(m)
 	}
 }
 

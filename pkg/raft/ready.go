@@ -34,8 +34,10 @@ type outbox struct {
 	messagesAfter []Message
 	reads         []ReadResult
 	results       []ProposalResult
-	// install is a snapshot that is to replace the log.
+	// install is a snapshot that is to replace the log, adopt one that is to replace
+	// those of this member alone.
 	install *SnapshotMeta
+	adopt   *SnapshotMeta
 
 	// announceEntries and announceCommit tell that followers may lack entries
 	// or the commit index.
@@ -111,7 +113,7 @@ func (r *Raft) HasReady(write bool) bool {
 // writeDue tells whether nextWrite would return something.
 func (r *Raft) writeDue() bool {
 	o := &r.out
-	if o.install != nil || r.log.truncateFrom != 0 || r.hardStateChanged() {
+	if o.install != nil || r.adoptDue() || r.log.truncateFrom != 0 || r.hardStateChanged() {
 		return true
 	}
 	if r.unwritable() && len(r.roomFor(r.log.unwritten())) == 0 {
@@ -120,24 +122,38 @@ func (r *Raft) writeDue() bool {
 	return len(o.messagesAfter) > 0 || r.log.written < r.log.last
 }
 
-// InstallPending tells whether the next Write replaces the log by a snapshot.
-func (r *Raft) InstallPending() bool { return r.out.install != nil }
+// InstallPending tells whether the next Write replaces the state by a snapshot.
+func (r *Raft) InstallPending() bool { return r.out.install != nil || r.adoptDue() }
 
-// applyPaused tells whether the state machine is two batches behind, so that
-// what is handed out but not applied stays bounded.
-func (r *Raft) applyPaused() bool { return len(r.out.applying) >= maxApplyBatches }
+// applyPaused tells whether nothing may be handed out to be applied: the state machine
+// is a few batches behind, so that what is handed out but not applied stays bounded, or
+// the member is parked.
+func (r *Raft) applyPaused() bool { return len(r.out.applying) >= maxApplyBatches || r.park.held() }
 
 func (r *Raft) hardStateChanged() bool {
-	return r.term != r.out.saved.Term || r.vote != r.out.saved.Vote
+	return r.term != r.out.saved.Term || r.vote != r.out.saved.Vote || r.park.differs != r.out.saved.Parked
+}
+
+// HardState returns what must outlive a crash, with what of the log is known to be
+// committed up to an index.
+func (r *Raft) HardState(last Index) HardState {
+	return HardState{Term: r.term, Vote: r.vote, Commit: min(r.log.committed, last), Parked: r.park.differs}
 }
 
 // nextWrite gathers what must become durable, nil when there is nothing. A
 // Write without anything for the disk still orders its messages.
 func (r *Raft) nextWrite() *Write {
+	adopt := r.adoptDue()
+	if adopt {
+		r.adopted(r.out.adopt)
+	}
 	w := &Write{
 		HardStateChanged: r.hardStateChanged(),
 		TruncateFrom:     r.log.truncateFrom,
 		Snapshot:         r.out.install,
+	}
+	if adopt {
+		w.Snapshot, w.KeepLog, r.out.adopt = r.out.adopt, true, nil
 	}
 	r.out.install = nil
 	r.log.truncateFrom = 0
@@ -159,7 +175,7 @@ func (r *Raft) nextWrite() *Write {
 	}
 	r.out.writeID++
 	w.ID = r.out.writeID
-	w.HardState = HardState{Term: r.term, Vote: r.vote, Commit: min(r.log.committed, r.log.written)}
+	w.HardState = r.HardState(r.log.written)
 	if w.NeedsDisk() {
 		r.out.saved = w.HardState
 	}
@@ -214,6 +230,7 @@ func (r *Raft) Applied(index Index) {
 	for len(r.out.applying) > 0 && r.out.applying[0] <= index {
 		r.out.applying = r.out.applying[1:]
 	}
+	r.endParking(index)
 	r.log.shrink()
 }
 
@@ -224,7 +241,14 @@ func (r *Raft) SnapshotSaved(meta SnapshotMeta, base Index) {
 		return
 	}
 	r.snapshot = meta
-	base = min(base, meta.Index)
+	r.compactLog(min(base, meta.Index))
+	if r.out.adopt != nil && r.out.adopt.Index < r.log.base {
+		r.out.adopt = nil
+	}
+}
+
+// compactLog forgets the log up to an index, and the configurations that only it needs.
+func (r *Raft) compactLog(base Index) {
 	if base <= r.log.base {
 		return
 	}

@@ -101,6 +101,7 @@ func (r *Raft) newSession(p *progress, boot uint64) {
 	p.session, p.boot = r.sessions, boot
 	p.match, p.ackedRound, p.toldCommit = 0, 0, 0
 	p.diskFull = false
+	p.noteParked(&Message{})
 	p.probe()
 	p.next = r.log.last + 1
 }
@@ -278,13 +279,19 @@ func (r *Raft) handleHeartbeat(m *Message) {
 	if r.space == SpaceFull {
 		reply.Reason = ReasonDiskFull
 	}
+	r.tellParked(&reply)
 	r.send(reply)
 }
 
 // handleInstallSnapshot replaces the log by a snapshot that has arrived
-// (section 7), unless the log has it all anyway.
+// (section 7), unless the log has it all anyway. A parked member takes its state then.
 func (r *Raft) handleInstallSnapshot(m *Message) {
 	meta := m.Snapshot
+	if r.heals(meta) {
+		r.adopt(meta)
+		r.acknowledge(m, meta.Index)
+		return
+	}
 	if meta.Index <= r.log.committed {
 		r.acknowledge(m, r.log.committed)
 		return
@@ -295,6 +302,7 @@ func (r *Raft) handleInstallSnapshot(m *Message) {
 		return
 	}
 	r.log.reset(meta.Index, meta.Term)
+	r.restoring(meta.Index)
 	r.snapshot = *meta
 	r.memberships = []MembershipAt{{Index: meta.MembershipIndex, Membership: meta.Membership}}
 	for w := range r.out.pending {
@@ -302,7 +310,7 @@ func (r *Raft) handleInstallSnapshot(m *Message) {
 		r.out.pending[w].last = 0
 	}
 	r.out.messagesAfter = slices.DeleteFunc(r.out.messagesAfter, func(m Message) bool { return m.vouchesFor() > 0 })
-	r.out.install, r.out.applying = meta, nil
+	r.out.install, r.out.adopt, r.out.applying = meta, nil, nil
 	r.acknowledge(m, meta.Index)
 }
 
@@ -342,10 +350,12 @@ func (r *Raft) handleHeartbeatReply(p *progress, m *Message) {
 	}
 	r.confirmReads()
 	p.diskFull = m.Reason == ReasonDiskFull
+	p.noteParked(m)
 	p.lookForLosses(&r.config)
 	if p.match < r.log.last {
 		r.sendAppends(p)
 	}
+	r.heal(p)
 }
 
 // handleRejectedAppend moves next back to where the logs may agree, skipping

@@ -26,6 +26,10 @@ type Status struct {
 	Space      Space
 	Stalled    bool
 	WriteTicks int
+	// Parked tells why the member is parked, if it is. Disagreement is the last index
+	// at which two members' states differed, 0 once all voters' agree at a later one.
+	Parked       ParkCause
+	Disagreement Index
 
 	// Membership is the active configuration and MembershipIndex the index of
 	// the entry that holds it. It is shared, not to be changed.
@@ -48,6 +52,9 @@ type Counts struct {
 	// Transfers counts those of its hand-overs that made way for another leader,
 	// TransfersFailed those after which it led on.
 	Transfers, TransfersFailed uint64
+	// Parked counts the times that it parked, Disagreements the indexes at which it has
+	// seen members' states differ.
+	Parked, Disagreements uint64
 }
 
 // FollowerStatus is what a leader knows of another member.
@@ -61,6 +68,8 @@ type FollowerStatus struct {
 	ContactTicks int
 	// DiskFull tells that it takes no entries for want of room.
 	DiskFull bool
+	// Parked tells that it is parked.
+	Parked bool
 	// Promotion tells why a learner can't become a voter yet; ReasonNone when
 	// it can, and for voters.
 	Promotion Reason
@@ -97,6 +106,7 @@ func (r *Raft) Status() Status {
 		SnapshotIndex: r.snapshot.Index,
 		Faulty:        r.faulty, Watermark: r.watermark,
 		Space: r.space, Stalled: r.stalled(), WriteTicks: r.writeTicks(),
+		Parked: r.Parked(), Disagreement: r.agreement.disagreement,
 		TimeoutTicks: r.timeoutTicks, Counts: r.counts,
 	}
 	at := r.ActiveMembership()
@@ -106,7 +116,7 @@ func (r *Raft) Status() Status {
 		if p.id == r.id {
 			continue
 		}
-		f := FollowerStatus{ID: p.id, State: p.state.String(), Match: p.match, Next: p.next, ContactTicks: p.contactTicks, DiskFull: p.diskFull}
+		f := FollowerStatus{ID: p.id, State: p.state.String(), Match: p.match, Next: p.next, ContactTicks: p.contactTicks, DiskFull: p.diskFull, Parked: p.parked}
 		if !s.Membership.IsVoter(p.id) {
 			f.Promotion = r.judgeLearner(p)
 		}

@@ -43,18 +43,20 @@ func (r *Raft) judgeTransfer(to MemberID) Reason {
 		return ReasonNoContact
 	case p.diskFull:
 		return ReasonDiskFull
+	case p.parked:
+		return ReasonParked
 	default:
 		return ReasonNone
 	}
 }
 
-// bestSuccessor returns the voter in contact, with room on its disk, whose log
-// reaches furthest.
+// bestSuccessor returns the voter in contact, with room on its disk and not parked, whose
+// log reaches furthest.
 func (r *Raft) bestSuccessor() MemberID {
 	best, match := NoMember, Index(0)
 	for i := range r.followers {
 		p := &r.followers[i]
-		if p.id == r.id || !r.membership().IsVoter(p.id) || p.contactTicks >= r.config.ElectionTicksMin || p.diskFull {
+		if p.id == r.id || !r.membership().IsVoter(p.id) || p.contactTicks >= r.config.ElectionTicksMin || p.diskFull || p.parked {
 			continue
 		}
 		if best == NoMember || p.match > match {
@@ -85,6 +87,9 @@ func (r *Raft) tickTransfer() {
 	r.transfer.ticks++
 	if r.transfer.ticks >= r.config.ElectionTicksMax {
 		r.endTransfer(false)
+		if r.park.parked() {
+			r.becomeFollower(r.term, NoMember)
+		}
 	}
 }
 

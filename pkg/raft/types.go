@@ -125,6 +125,9 @@ type HardState struct {
 	// index known to be committed, at most the last index of its batch. It
 	// is never a reason to write.
 	Commit Index
+	// Parked tells that the member's state differs from that of the others, and so may
+	// its snapshots. See parking.go.
+	Parked bool
 }
 
 // Member is one place in the Raft configuration.
@@ -170,8 +173,8 @@ type WriteID uint64
 // IDs, before its Messages may go.
 type Write struct {
 	ID WriteID
-	// HardState is always complete. HardStateChanged tells whether its term or
-	// vote differ from the previous Write's.
+	// HardState is always complete. HardStateChanged tells whether its term, vote or
+	// mark of a parked member differ from the previous Write's.
 	HardState        HardState
 	HardStateChanged bool
 	// TruncateFrom, unless 0, removes all entries from that index on before
@@ -181,8 +184,10 @@ type Write struct {
 	Entries []Entry
 	// Snapshot, unless nil, replaces the whole log: the received snapshot
 	// with this description becomes the member's state. TruncateFrom and
-	// Entries are empty then.
+	// Entries are empty then. With KeepLog it is adopted: it lies in the log, takes the
+	// place of all other snapshots, and the log after it stays.
 	Snapshot *SnapshotMeta
+	KeepLog  bool
 	// Messages go out once the write is durable: votes, vote requests and
 	// acknowledgements of appends.
 	Messages []Message

@@ -28,7 +28,9 @@
 // A snapshot counts from the moment when the base record names it. The file is
 // whole and durable before that; a file that no record names is removed when
 // the directory is opened. The newest two are kept, and the log back to the
-// older one, so a damaged newest snapshot costs nothing but time.
+// older one, so a damaged newest snapshot costs nothing but time. One that is adopted
+// (Write.KeepLog) takes the place of all others, since their state was wrong; the log
+// after it stays.
 //
 // # What it never does
 //
@@ -110,12 +112,13 @@
 //	+--------+----------+------+-------+-------+------
 //
 // The head says what the last Write left; last, of is the index and the term of
-// the last entry, chain the hash of the log up to it:
+// the last entry, chain the hash of the log up to it. The flags are 1 on a parked
+// member and 0 on any other:
 //
-//	 0        4        6      8      16     24       32     40   48      56
-//	+--------+--------+------+------+------+--------+------+----+-------+
-//	| crc    | format | zero | term | vote | commit | last | of | chain |
-//	+--------+--------+------+------+------+--------+------+----+-------+
+//	 0        4        6       8      16     24       32     40   48      56
+//	+--------+--------+-------+------+------+--------+------+----+-------+
+//	| crc    | format | flags | term | vote | commit | last | of | chain |
+//	+--------+--------+-------+------+------+--------+------+----+-------+
 //
 // The base says where the log begins and which snapshots count, oldest first.
 // Each description is what wire.EncodeSnapshotMeta returns; the first is that

@@ -18,6 +18,8 @@ const (
 	recordFormat = 1
 	headBytes    = 56
 	baseHeader   = 8
+	// headParked is the head's flag of a parked member.
+	headParked = 1
 )
 
 // head is what every Write leaves: the hard state and the end of the log.
@@ -29,7 +31,11 @@ type head struct {
 func (h head) encode() []byte {
 	v := make([]byte, 4, headBytes)
 	v = binary.BigEndian.AppendUint16(v, recordFormat)
-	v = binary.BigEndian.AppendUint16(v, 0)
+	flags := uint16(0)
+	if h.hard.Parked {
+		flags |= headParked
+	}
+	v = binary.BigEndian.AppendUint16(v, flags)
 	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Term))
 	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Vote))
 	v = binary.BigEndian.AppendUint64(v, uint64(h.hard.Commit))
@@ -45,11 +51,16 @@ func decodeHead(v []byte) (head, error) {
 	if format := binary.BigEndian.Uint16(v[4:]); format != recordFormat {
 		return head{}, newerFormat("head record", format, recordFormat)
 	}
+	flags := binary.BigEndian.Uint16(v[6:])
+	if flags&^headParked != 0 {
+		return head{}, fmt.Errorf("the head record has the flags %#x and this program knows %#x: run a newer version", flags, headParked)
+	}
 	return head{
 		hard: raft.HardState{
 			Term:   raft.Term(binary.BigEndian.Uint64(v[8:])),
 			Vote:   raft.MemberID(binary.BigEndian.Uint64(v[16:])),
 			Commit: raft.Index(binary.BigEndian.Uint64(v[24:])),
+			Parked: flags&headParked != 0,
 		},
 		end: position{
 			index: raft.Index(binary.BigEndian.Uint64(v[32:])),

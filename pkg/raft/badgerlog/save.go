@@ -27,6 +27,8 @@ func (l *Log) Save(w *raft.Write) error {
 	err := l.head.accepts(w.HardState)
 	switch {
 	case err != nil:
+	case w.Snapshot != nil && w.KeepLog:
+		err = l.adopt(w)
 	case w.Snapshot != nil:
 		err = l.install(w)
 	default:

@@ -133,21 +133,11 @@ func (l *Log) compact(meta raft.SnapshotMeta, installs uint64) error {
 
 // install saves a write that replaces the log by a received snapshot.
 func (l *Log) install(w *raft.Write) error {
-	if w.TruncateFrom != 0 || len(w.Entries) > 0 {
-		return errors.New("a write with a snapshot and entries")
-	}
-	received := l.snapshotPath(*w.Snapshot, receivedSuffix)
-	r, err := openSnapshot(received, l.identity.ClusterID)
+	meta, err := l.receivedSnapshot(w)
 	if err != nil {
-		return fmt.Errorf("the snapshot at %d was not received: %w", w.Snapshot.Index, err)
-	}
-	meta := r.meta
-	info, err := r.file.Stat()
-	if err := errors.Join(err, r.Close()); err != nil {
 		return err
 	}
-	l.snapshotBytes.Store(info.Size())
-	if err := moveFile(received, l.snapshotPath(meta, snapshotSuffix)); err != nil {
+	if err := l.moveReceived(meta); err != nil {
 		return err
 	}
 	next := base{at: meta, snapshots: []raft.SnapshotMeta{meta}}
@@ -163,6 +153,58 @@ func (l *Log) install(w *raft.Write) error {
 		return err
 	}
 	return l.raiseWatermark()
+}
+
+// adopt saves a write that puts a received snapshot in the place of all others and
+// leaves the log after it.
+func (l *Log) adopt(w *raft.Write) error {
+	meta, err := l.receivedSnapshot(w)
+	if err != nil {
+		return err
+	}
+	v := l.view.Load()
+	if meta.Index < v.base || meta.Index > v.last || v.term(meta.Index) != meta.Term {
+		return fmt.Errorf("a snapshot at %d of term %d can't be adopted by a log from %d to %d", meta.Index, meta.Term, v.base, v.last)
+	}
+	chain, err := l.chainAt(meta.Index)
+	if err != nil {
+		return err
+	}
+	if chain != meta.ChainHash {
+		return damaged("the snapshot at %d is of another log: the chain hash differs", meta.Index)
+	}
+	if err := l.moveReceived(meta); err != nil {
+		return err
+	}
+	l.installs++
+	l.graves.bury(l.base.at.Index+1, meta.Index)
+	next := base{at: meta, snapshots: []raft.SnapshotMeta{meta}}
+	if err := l.rebase(next, head{hard: w.HardState, end: l.head.end}); err != nil {
+		return err
+	}
+	return l.raiseWatermark()
+}
+
+// receivedSnapshot returns what the file of a received snapshot says of itself.
+func (l *Log) receivedSnapshot(w *raft.Write) (raft.SnapshotMeta, error) {
+	if w.TruncateFrom != 0 || len(w.Entries) > 0 {
+		return raft.SnapshotMeta{}, errors.New("a write with a snapshot and entries")
+	}
+	r, err := openSnapshot(l.snapshotPath(*w.Snapshot, receivedSuffix), l.identity.ClusterID)
+	if err != nil {
+		return raft.SnapshotMeta{}, fmt.Errorf("the snapshot at %d was not received: %w", w.Snapshot.Index, err)
+	}
+	info, err := r.file.Stat()
+	if err := errors.Join(err, r.Close()); err != nil {
+		return raft.SnapshotMeta{}, err
+	}
+	l.snapshotBytes.Store(info.Size())
+	return r.meta, nil
+}
+
+// moveReceived gives a received snapshot the name of one that counts.
+func (l *Log) moveReceived(meta raft.SnapshotMeta) error {
+	return moveFile(l.snapshotPath(meta, receivedSuffix), l.snapshotPath(meta, snapshotSuffix))
 }
 
 // rebase moves the base and the head in one batch, then removes the snapshot

@@ -35,6 +35,8 @@ type Cluster struct {
 	judge  judge
 	// told is the story since the last expectation.
 	told []byte
+	// hashEvery is the distance of the indexes at which states are compared, 0 for never.
+	hashEvery raft.Index
 	// clients counts proposals, to give each an ID, and boots the starts of nodes.
 	clients uint64
 	boots   uint64
@@ -52,9 +54,11 @@ type node struct {
 	random  *dice
 	value   string
 	applied raft.Index
-	role    raft.Role
-	leader  raft.MemberID
-	waiting []waiter
+	// tampered tells that the value is not what the log makes of it.
+	tampered bool
+	role     raft.Role
+	leader   raft.MemberID
+	waiting  []waiter
 	// outcomes is what clients were told.
 	outcomes map[string]string
 	// heldBack are Writes that a slow disk has not finished, and behind is what
@@ -138,6 +142,7 @@ func (c *Cluster) Start(name string) error {
 	}
 	n.core.SetSpace(n.disk.space)
 	n.value, n.applied, n.role, n.leader = n.disk.value, n.disk.snapshot.Index, raft.Follower, raft.NoMember
+	n.tampered = n.disk.tampered
 	c.drain(n)
 	s := n.core.Status()
 	c.say("%s starts as %s in term %d, election timeout %d ms", n.name, s.Role, s.Term, s.TimeoutTicks*TickMillis)
@@ -151,7 +156,9 @@ func (c *Cluster) drain(n *node) {
 		for i := range ready.Committed {
 			c.judge.next(n, &ready.Committed[i])
 			n.apply(&ready.Committed[i])
+			c.hash(n)
 		}
+		c.sendAll(ready.Messages)
 		n.core.Applied(n.applied)
 	}
 }
@@ -253,7 +260,7 @@ func (c *Cluster) Process(n *node) (bool, error) {
 		c.resolveRead(n, read)
 	}
 	c.noteRole(n)
-	return true, nil
+	return true, c.snapshotIfWanted(n)
 }
 
 // FinishWrites makes a node's outstanding Writes durable.
@@ -269,7 +276,7 @@ func (c *Cluster) finishWrites(n *node, count int) {
 			c.say("%s saves %s", n.name, text)
 		}
 		if w.Snapshot != nil {
-			n.value, n.applied = n.disk.value, w.Snapshot.Index
+			n.value, n.applied, n.tampered = n.disk.value, w.Snapshot.Index, false
 			n.core.Applied(n.applied)
 		}
 		c.sendAll(w.Messages)
@@ -304,6 +311,7 @@ func (c *Cluster) applyEntry(n *node, e *raft.Entry) {
 		c.say("%s commits entry %d: %s", n.name, e.Index, membershipText(e.Membership))
 	}
 	c.judge.applied(c.nodes, n, e)
+	c.hash(n)
 	n.waiting = slices.DeleteFunc(n.waiting, func(w waiter) bool {
 		if w.index != e.Index {
 			return false

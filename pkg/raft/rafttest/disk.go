@@ -16,6 +16,8 @@ type disk struct {
 	// snapshot describes the newest snapshot, value is the state in it.
 	snapshot raft.SnapshotMeta
 	value    string
+	// tampered tells that it is not what the log makes of it.
+	tampered bool
 	// arrived is the state in the last snapshot that a leader sent.
 	arrived string
 	// faulty disks have lost what they held up to the watermark.
@@ -35,7 +37,11 @@ func (d *disk) save(w *raft.Write) {
 		}
 	}()
 	if w.Snapshot != nil {
-		d.base, d.snapshot, d.value, d.entries = *w.Snapshot, *w.Snapshot, d.arrived, nil
+		var rest []raft.Entry
+		if w.KeepLog {
+			rest = slices.Clone(d.entries[w.Snapshot.Index-d.base.Index:])
+		}
+		d.base, d.snapshot, d.value, d.tampered, d.entries = *w.Snapshot, *w.Snapshot, d.arrived, false, rest
 		return
 	}
 	if w.TruncateFrom != 0 {
@@ -45,7 +51,8 @@ func (d *disk) save(w *raft.Write) {
 }
 
 // take keeps a snapshot of the node's own state and compacts the log up to base.
-func (d *disk) take(meta, base raft.SnapshotMeta, value string) {
+func (d *disk) take(meta, base raft.SnapshotMeta, value string, tampered bool) {
+	d.tampered = tampered
 	d.entries = slices.Clone(d.entries[base.Index-d.base.Index:])
 	d.base, d.snapshot, d.value = base, meta, value
 }

@@ -19,9 +19,10 @@ import (
 //
 // Time and messages
 //
-//	cluster A B C [seed=N] [spare=(D,E)] [inflight=N ...]
+//	cluster A B C [seed=N] [spare=(D,E)] [hashes=N] [inflight=N ...]
 //	                             voters with these names, and nodes to be added
-//	                             later, all stopped; for limits see limitNames
+//	                             later, all stopped; for limits see limitNames. At
+//	                             each Nth index their values are compared
 //	timeouts A=(150,220) B=150   the next election timeouts, in milliseconds
 //	start [A ...]                start these nodes, or all
 //	elect B [A=150 ...]          let B become leader without telling how; the
@@ -57,6 +58,8 @@ import (
 //	damage A 5                   the disk loses the log from entry 5 on
 //	keep A | rollback A          the disk comes back with the log that was kept
 //	space A plenty|low|full      how much room the disk has
+//	tamper A 7                   the value of A becomes 7, against the log
+//	stick A                      the state of A can't follow the log any further
 //	pause A | resume A           no time passes there, messages wait
 //	partition A,B C,D,E          cut the network into groups
 //	cut A B | mend A B           cut, and mend, one direction
@@ -154,6 +157,8 @@ var scriptCommands = map[string]command{
 	"keep":      {1, on((*Cluster).keep)},
 	"rollback":  {1, on((*Cluster).rollBack)},
 	"space":     {2, on((*Cluster).setSpace)},
+	"tamper":    {2, on((*Cluster).tamper)},
+	"stick":     {1, on((*Cluster).stick)},
 	"pause":     {1, on(func(c *Cluster, n *node, _ []string) error { return c.setPaused(n, true) })},
 	"resume":    {1, on(func(c *Cluster, n *node, _ []string) error { return c.setPaused(n, false) })},
 	"partition": {1, func(c *Cluster, d *datadriven.TestData, _ []string) error { return c.partition(d) }},
@@ -231,6 +236,7 @@ func newScriptCluster(d *datadriven.TestData) (*Cluster, error) {
 	seed := uint64(1)
 	var names, spares []string
 	var limits raft.Config
+	var every raft.Index
 	for _, a := range d.CmdArgs {
 		switch {
 		case len(a.Vals) == 0:
@@ -248,6 +254,10 @@ func newScriptCluster(d *datadriven.TestData) (*Cluster, error) {
 			seed = uint64(v)
 			continue
 		}
+		if a.Key == "hashes" {
+			every = raft.Index(v)
+			continue
+		}
 		limit, ok := limitNames[a.Key]
 		if !ok {
 			return nil, fmt.Errorf("there is no limit %q", a.Key)
@@ -255,7 +265,7 @@ func newScriptCluster(d *datadriven.TestData) (*Cluster, error) {
 		*limit(&limits) = v
 	}
 	c := NewCluster(nil, seed, names...)
-	c.limits = limits
+	c.limits, c.hashEvery = limits, every
 	for _, name := range spares {
 		c.addSpare(name, seed)
 	}

@@ -74,7 +74,7 @@ func (c *Cluster) setSpace(n *node, args []string) error {
 	return fmt.Errorf("unknown word %q", args[0])
 }
 
-// ailments tells what is wrong with a node's disk, as its core sees it.
+// ailments tells what is wrong with a node's disk or state, as its core sees it.
 func ailments(s *raft.Status) string {
 	var all []string
 	if s.Faulty {
@@ -85,6 +85,12 @@ func ailments(s *raft.Status) string {
 	}
 	if s.Stalled {
 		all = append(all, "disk stalled")
+	}
+	if s.Parked != raft.ParkNone {
+		all = append(all, "parked: "+s.Parked.String())
+	}
+	if s.Disagreement != 0 {
+		all = append(all, fmt.Sprintf("states differ at %d", s.Disagreement))
 	}
 	return strings.Join(all, ", ")
 }

@@ -172,6 +172,7 @@ var kindNames = map[string]raft.MessageKind{
 	"snapshot": raft.KindInstallSnapshot, "timeout-now": raft.KindTimeoutNow,
 	"propose": raft.KindPropose, "propose-reply": raft.KindProposeReply,
 	"read": raft.KindReadIndex, "read-reply": raft.KindReadIndexReply,
+	"state-hash": raft.KindStateHash,
 }
 
 // holdLink makes messages on a link wait.

@@ -111,7 +111,7 @@ func (c *Cluster) snapshot(n *node, args []string) error {
 		return fmt.Errorf("%s has only %d entries on disk and applied %d", n.name, n.core.Durable(), n.applied)
 	}
 	meta, base := n.core.SnapshotMeta(n.applied), n.core.SnapshotMeta(n.applied-raft.Index(keep))
-	n.disk.take(meta, base, n.value)
+	n.disk.take(meta, base, n.value, n.tampered)
 	n.core.SnapshotSaved(meta, base.Index)
 	c.say("%s takes a snapshot at %s with %s, and compacts its log up to %d",
 		n.name, at(meta.Index, meta.Term), membershipText(&meta.Membership), base.Index)

@@ -112,7 +112,7 @@ func (c *Cluster) expect(input string) error {
 //	A leads | follows B | is Candidate
 //	A term 3 | committed 4 | ends 5/t2 | value 7 | voted B
 //	A counts {A B C}             its active configuration
-//	A suffers TEXT               what is wrong with its disk, or "nothing"
+//	A suffers TEXT               what is wrong with its disk or state, or "nothing"
 //	A told client-1 TEXT         what it answered; "nothing" when it did not
 //	A pauses B | probes B | replicates B
 func (c *Cluster) expectation(line string) (bool, string, error) {

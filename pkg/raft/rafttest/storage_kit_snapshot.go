@@ -96,6 +96,35 @@ var snapshotTests = []storageTest{
 		}
 	}},
 	{"a received snapshot replaces the log when it is installed", testInstall},
+	{"a received snapshot is adopted by a log that holds it, and the log after it stays", testAdoption},
+	{"a received snapshot of another log is not adopted", func(k *storageKit) {
+		k.append(1, 1, 10)
+		for _, meta := range []raft.SnapshotMeta{snapshotAt(7, 1), snapshotAt(11, 1)} {
+			k.receive(meta, "of another log")
+			if k.trySave(raft.Write{Snapshot: &meta, KeepLog: true}) == nil {
+				k.t.Fatalf("a snapshot at %d was adopted", meta.Index)
+			}
+			_ = k.Close()
+			k.open()
+			k.holds(commands(1, 1, 10)...)
+		}
+	}},
+	{"a snapshot that was begun before another was adopted is dropped", func(k *storageKit) {
+		k.append(1, 1, 10)
+		k.snapshot(snapshotAt(6, 1), "wrong at 6")
+		meta := k.newest(6, "wrong at 6")
+		_, err := k.SaveSnapshot(snapshotAt(8, 1), func(w io.Writer) error {
+			k.receive(meta, "right at 6")
+			k.save(raft.Write{Snapshot: &meta, KeepLog: true})
+			_, err := w.Write([]byte("wrong at 8"))
+			return err
+		})
+		k.must(err, "save snapshot")
+		k.newest(6, "right at 6")
+		k.reopen()
+		k.newest(6, "right at 6")
+		k.holds(commands(1, 7, 10)...)
+	}},
 	{"a received snapshot counts for nothing before", func(k *storageKit) {
 		k.append(1, 1, 10)
 		k.snapshot(snapshotAt(5, 1), "at 5")
@@ -234,6 +263,35 @@ func testInstall(k *storageKit) {
 		k.newest(at+10, "own")
 		k.holds(commands(3, at+1, at+50)...)
 	}
+}
+
+func testAdoption(k *storageKit) {
+	k.append(1, 1, 100)
+	k.snapshot(snapshotAt(60, 1), "wrong at 60")
+	right := k.newest(60, "wrong at 60")
+	k.snapshot(snapshotAt(80, 1), "wrong at 80")
+	k.hard.Parked = true
+	k.save(raft.Write{HardStateChanged: true})
+	k.reopen()
+	if !k.State.HardState.Parked {
+		k.t.Fatal("the mark of a parked member is lost")
+	}
+	k.receive(right, "right at 60")
+	k.append(1, 101, 110)
+	k.hard.Parked = false
+	k.save(raft.Write{HardStateChanged: true, Snapshot: &right, KeepLog: true})
+	k.newest(60, "right at 60")
+	k.append(1, 111, 120)
+	k.holds(commands(1, 61, 120)...)
+	want := raft.State{HardState: k.hard, Snapshot: right, Base: 60, Last: 120,
+		Terms: []raft.TermRun{{Term: 1, First: 60}}, Memberships: []raft.MembershipAt{{Index: 1, Membership: voters(1, 2, 3)}}}
+	k.crash()
+	k.found(want)
+	k.newest(60, "right at 60")
+	k.holds(commands(1, 61, 120)...)
+	k.snapshot(snapshotAt(90, 1), "right at 90")
+	k.reopen()
+	k.newest(90, "right at 90")
 }
 
 func testChainHash(k *storageKit) {

@@ -85,6 +85,8 @@ type memoryLog struct {
 	// faulty logs have lost what they held up to the watermark.
 	faulty    bool
 	watermark raft.LogPosition
+	// installs counts the snapshots that were installed or adopted.
+	installs uint64
 }
 
 type memoryEntry struct {
@@ -194,9 +196,21 @@ func (l memoryLog) installed(w *raft.Write) (memoryLog, error) {
 	if n < 0 || w.TruncateFrom != 0 || len(w.Entries) > 0 {
 		return l, fmt.Errorf("the snapshot at %d was not received, or doesn't come alone", w.Snapshot.Index)
 	}
-	l.base = l.received[n].meta
+	meta := l.received[n].meta
+	var rest []memoryEntry
+	if w.KeepLog {
+		if meta.Index < l.base.Index || meta.Index > l.last() {
+			return l, fmt.Errorf("a snapshot at %d can't be adopted by a log from %d to %d", meta.Index, l.base.Index, l.last())
+		}
+		if term, chain := l.at(meta.Index); term != meta.Term || chain != meta.ChainHash {
+			return l, fmt.Errorf("the snapshot at %d of term %d is of another log", meta.Index, meta.Term)
+		}
+		rest = slices.Clone(l.entries[meta.Index-l.base.Index:])
+	}
+	l.base = meta
 	l.snapshots = []memorySnapshot{l.received[n]}
-	l.entries = nil
+	l.entries = rest
+	l.installs++
 	return l.settled(), nil
 }
 
@@ -334,7 +348,7 @@ func (s *memoryStorage) SaveSnapshot(meta raft.SnapshotMeta, write func(io.Write
 	if err != nil {
 		return 0, err
 	}
-	var before raft.SnapshotMeta
+	var before uint64
 	err = s.do(func(l *memoryLog) error {
 		newest, _ := l.newest()
 		if s.snapshotting || meta.Index <= newest.meta.Index || meta.Index > l.last() {
@@ -344,7 +358,7 @@ func (s *memoryStorage) SaveSnapshot(meta raft.SnapshotMeta, write func(io.Write
 		if term != meta.Term {
 			return fmt.Errorf("a snapshot at %d of term %d, where the log has term %d", meta.Index, meta.Term, term)
 		}
-		meta.ChainHash, before, s.snapshotting = chain, newest.meta, true
+		meta.ChainHash, before, s.snapshotting = chain, l.installs, true
 		return nil
 	})
 	if err != nil {
@@ -358,7 +372,7 @@ func (s *memoryStorage) SaveSnapshot(meta raft.SnapshotMeta, write func(io.Write
 	return first, errors.Join(err, s.do(func(l *memoryLog) error {
 		s.snapshotting = false
 		// One that another log was installed over is dropped.
-		if newest, _ := l.newest(); err == nil && newest.meta.Index == before.Index {
+		if err == nil && l.installs == before {
 			*l = l.compacted(memorySnapshot{meta, data.Bytes()})
 		}
 		first = l.base.Index + 1

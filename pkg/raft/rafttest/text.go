@@ -41,9 +41,9 @@ func messageText(m *raft.Message) string {
 			return fmt.Sprintf("heartbeat refused, it is term %d", m.Term)
 		}
 		if m.Reason == raft.ReasonDiskFull {
-			return fmt.Sprintf("heartbeat answered in term %d: %s", m.Term, m.Reason)
+			return fmt.Sprintf("heartbeat answered in term %d: %s%s", m.Term, m.Reason, parkedText(m))
 		}
-		return fmt.Sprintf("heartbeat answered in term %d", m.Term)
+		return fmt.Sprintf("heartbeat answered in term %d%s", m.Term, parkedText(m))
 	case raft.KindPropose:
 		var commands []string
 		for _, p := range m.Proposals {
@@ -66,6 +66,8 @@ func messageText(m *raft.Message) string {
 		return fmt.Sprintf("read barrier at %d: %s", m.LogIndex, m.Reason.String())
 	case raft.KindTimeoutNow:
 		return fmt.Sprintf("TimeoutNow in term %d", m.Term)
+	case raft.KindStateHash:
+		return "my value is " + hashText(&m.State)
 	case raft.KindInstallSnapshot:
 		return fmt.Sprintf("InstallSnapshot of %s", at(m.Snapshot.Index, m.Snapshot.Term))
 	default:
@@ -151,6 +153,9 @@ func writeText(c *Cluster, w *raft.Write) string {
 	var parts []string
 	if w.HardStateChanged {
 		parts = append(parts, fmt.Sprintf("term %d with its vote for %s", w.HardState.Term, c.nameOf(w.HardState.Vote)))
+	}
+	if w.HardStateChanged && w.HardState.Parked {
+		parts = append(parts, "that it is parked")
 	}
 	if w.TruncateFrom != 0 {
 		parts = append(parts, fmt.Sprintf("the removal of everything from entry %d on", w.TruncateFrom))

@@ -19,8 +19,10 @@
 // what does not fit is refused at once. On a disk that runs out of room (SpaceGauge)
 // first commands that add bytes are refused and then all, with ErrDiskFull, and no
 // entry is written any more but those that open a leader's term, while reads go on;
-// it ends by itself when there is room again. After the first error of the storage the replica stops and never writes
-// again.
+// it ends by itself when there is room again. A member whose state machine is found to
+// differ from those of a majority (SelfCheck) refuses everything with ErrParked until a
+// snapshot of another member has replaced its state. After the first error of the storage
+// the replica stops and never writes again.
 //
 // What it never does: it never lets a slow disk, peer or state machine block the
 // loop, and never decides anything about the content of commands.

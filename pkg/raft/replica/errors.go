@@ -24,6 +24,9 @@ var (
 	// ErrNotCaughtUp: the read barrier is known but this member has not applied
 	// the log up to it in time.
 	ErrNotCaughtUp = errors.New("not caught up")
+	// ErrParked: this member's state differs from that of the majority, or can't follow
+	// the log, so it serves nothing.
+	ErrParked = errors.New("parked")
 	// ErrOutcomeUnknown: the proposal may take effect, now or later, or not.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )

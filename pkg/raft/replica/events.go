@@ -63,10 +63,13 @@ type Saved struct{ ID raft.WriteID }
 type SpaceMeasured struct{ Space raft.Space }
 
 // Applied tells that a piece of ApplyWork was done. Results holds one result for
-// each of its entries.
+// each of its entries, Hashes and Stuck are what the state machine said of itself
+// after it.
 type Applied struct {
 	Work    ApplyWork
 	Results []any
+	Hashes  []raft.StateHash
+	Stuck   bool
 }
 
 // Viewed brings the frozen view of the state machine that TakeSnapshot asked

@@ -61,3 +61,11 @@ type StateMachine interface {
 	// Restore replaces the state by what Snapshot wrote.
 	Restore(r io.Reader) error
 }
+
+// SelfCheck is what a StateMachine implements beside StateMachine when members are to
+// find out whether their states are the same. Check is called after each Apply.
+type SelfCheck interface {
+	// Check returns the hashes at those indexes of the last Apply at which all members
+	// take one, in order, and whether the state can't follow the log any further.
+	Check() (hashes []raft.StateHash, stuck bool)
+}

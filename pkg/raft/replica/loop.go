@@ -29,6 +29,8 @@ type Loop struct {
 	// restoreUnderWay from its release to the state machine's word.
 	restoreUnderWay bool
 	applying        []ApplyWork
+	// parked tells that everybody who waits was told so.
+	parked bool
 
 	effects Effects
 }
@@ -54,6 +56,7 @@ func NewLoop(o LoopOptions) (*Loop, error) {
 		orders:          orders{byID: map[raft.RequestID]*order{}},
 		snapshots:       snapshots{index: o.State.Snapshot.Index},
 		applied:         o.State.Snapshot.Index,
+		parked:          core.Parked() != raft.ParkNone,
 	}, nil
 }
 
@@ -68,7 +71,7 @@ func (l *Loop) Handle(event Event) {
 	case TimeIs:
 		l.core.SetTime(e.WallMillis, e.MonotonicMillis)
 	case Received:
-		l.core.Step(e.Message)
+		l.receive(e.Message)
 	case Proposed:
 		l.propose(e)
 	case ReadAsked:
@@ -119,12 +122,21 @@ func (l *Loop) appliedWork(e Applied) {
 		l.settleRestored(e.Work.Restore)
 		l.settleRestoredChange(e.Work.Restore)
 	} else if n := len(e.Work.Entries); n > 0 {
+		overtaken := l.restoring != nil || l.restoreUnderWay
+		if !overtaken {
+			l.check(e)
+		}
 		l.applied = e.Work.Entries[n-1].Index
 		l.snapshots.applied(e.Work.Entries)
 		l.settleApplied(e.Work.Entries, e.Results)
 		l.settleChange(e.Work.Entries)
+		if overtaken {
+			// The core goes on from the snapshot that is restored after this.
+			return
+		}
 	}
 	l.core.Applied(l.applied)
+	l.notePark()
 	l.releaseReads()
 }
 
@@ -142,14 +154,12 @@ func (l *Loop) answer(a Answer) {
 // of a replica that stops in good order: started alone, it then knows what it may
 // apply. It is nil when that would say nothing new, and on a full disk.
 func (l *Loop) LastWord() *raft.Write {
-	s := l.core.Status()
-	known := min(s.Committed, s.Durable)
-	if known <= l.core.SavedCommit() || s.Space == raft.SpaceFull {
+	hard := l.core.HardState(l.core.Durable())
+	installing := l.writing != nil && l.writing.Snapshot != nil
+	if installing || hard.Commit <= l.core.SavedCommit() || l.core.Space() == raft.SpaceFull {
 		return nil
 	}
-	return &raft.Write{
-		HardState: raft.HardState{Term: s.Term, Vote: s.Vote, Commit: known}, HardStateChanged: true,
-	}
+	return &raft.Write{HardState: hard, HardStateChanged: true}
 }
 
 // Status returns what the core says of itself.

@@ -97,6 +97,10 @@ func (l *Loop) propose(e Proposed) {
 		l.answer(Answer{ID: e.ID, Err: ErrTooLarge})
 		return
 	}
+	if l.parked {
+		l.answer(Answer{ID: e.ID, Err: ErrParked})
+		return
+	}
 	if len(p.byID) >= l.options.MaxProposals || p.bytes+len(e.Data) > l.options.MaxProposalBytes {
 		l.answer(Answer{ID: e.ID, Err: ErrOverloaded})
 		return

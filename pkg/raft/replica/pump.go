@@ -210,9 +210,18 @@ func (r *Replica) runStateMachine(ctx context.Context) error {
 		default:
 			results := r.options.StateMachine.Apply(next.apply.Entries)
 			applied = next.apply.Entries[len(next.apply.Entries)-1].Index
-			r.report(ctx, Applied{Work: next.apply, Results: results})
+			hashes, stuck := r.check()
+			r.report(ctx, Applied{Work: next.apply, Results: results, Hashes: hashes, Stuck: stuck})
 		}
 	}
+}
+
+// check asks the state machine what it says of itself.
+func (r *Replica) check() (hashes []raft.StateHash, stuck bool) {
+	if checked, ok := r.options.StateMachine.(SelfCheck); ok {
+		return checked.Check()
+	}
+	return nil, false
 }
 
 // restore replaces the state by the newest snapshot, which must be the one that

@@ -47,6 +47,10 @@ func newReaders(o *LoopOptions) readers {
 
 // askRead takes a caller.
 func (l *Loop) askRead(e ReadAsked) {
+	if l.parked {
+		l.answer(Answer{ID: e.ID, Err: ErrParked})
+		return
+	}
 	if len(l.readers.byID) >= l.options.MaxReads {
 		l.answer(Answer{ID: e.ID, Err: ErrOverloaded})
 		return

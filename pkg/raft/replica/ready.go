@@ -21,6 +21,7 @@ import (
 // Effects returns everything that follows from the events since the last call.
 // An error is the end of this replica.
 func (l *Loop) Effects() (Effects, error) {
+	l.notePark()
 	for {
 		l.flushProposals()
 		l.flushReads()

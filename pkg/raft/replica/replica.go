@@ -37,10 +37,13 @@ type Replica struct {
 	dropped    atomic.Uint64
 	lastWakeUp atomic.Int64
 	changes    atomic.Uint64
+	parked     atomic.Uint32
 	load       struct{ proposals, proposalBytes, reads atomic.Int64 }
-	// followed is the leader that was followed last; it belongs to publish.
-	followed raft.MemberID
-	started  time.Time
+	// followed is the leader that was followed last, and disagreement where states were
+	// last seen to differ; both belong to publish.
+	followed     raft.MemberID
+	disagreement raft.Index
+	started      time.Time
 	// clockStart is what Options.Now said when the replica was made.
 	clockStart time.Time
 }
@@ -292,6 +295,7 @@ func (r *Replica) publish() {
 		_, term := r.loop.core.Leader()
 		r.options.Logger.Info("a leader is known", "leader", leader.String(), "term", uint64(term))
 	}
+	r.publishParking()
 	load := r.loop.Load()
 	r.load.proposals.Store(int64(load.Proposals))
 	r.load.proposalBytes.Store(int64(load.ProposalBytes))

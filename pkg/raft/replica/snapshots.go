@@ -20,13 +20,17 @@ type snapshots struct {
 	bytes          int64
 	orderedEntries int
 	orderedBytes   int64
-	// busy from the order of a view to the storage's word.
+	// busy from the order of a view to the storage's word, saving from the order to
+	// the storage.
 	busy   bool
+	saving bool
 	viewed *Viewed
 	// pauseTicks keeps a failed one from being tried again at once.
 	pauseTicks int
 	// asked are the callers who want one, oldest first.
 	asked []snapshotRequest
+	// held are snapshots from a leader that have arrived while the storage wrote one.
+	held []raft.Message
 }
 
 // snapshotRequest is a caller who wants a snapshot that includes an index.
@@ -59,13 +63,19 @@ func (s *snapshots) applied(entries []raft.Entry) {
 func (s *snapshots) restored(index raft.Index) {
 	s.index, s.entries, s.bytes = index, 0, 0
 	s.orderedEntries, s.orderedBytes = 0, 0
+	if s.viewed != nil {
+		s.viewed, s.busy = nil, false
+	}
 }
 
 // due tells whether somebody wants a snapshot, or the log has grown enough to be
-// worth one.
-func (s *snapshots) due(o *LoopOptions) bool {
+// worth one. Wanted tells that another member does.
+func (s *snapshots) due(o *LoopOptions, wanted bool) bool {
 	if len(s.asked) > 0 {
 		return !s.busy
+	}
+	if wanted && !s.busy && s.pauseTicks == 0 {
+		return true
 	}
 	return !s.busy && s.pauseTicks == 0 && s.bytes >= s.sizeBytes &&
 		(s.entries >= o.SnapshotEntries || s.bytes >= o.SnapshotBytes)
@@ -82,7 +92,14 @@ func (l *Loop) planSnapshot() {
 		}
 		return
 	}
-	if s.due(&l.options) && l.restoring == nil {
+	if l.parked {
+		// A state that may be wrong is written nowhere.
+		if s.viewed != nil {
+			s.viewed, s.busy = nil, false
+		}
+		return
+	}
+	if s.due(&l.options, l.core.SnapshotWanted()) && l.restoring == nil {
 		s.busy = true
 		l.effects.TakeSnapshot = true
 	}
@@ -99,7 +116,7 @@ func (l *Loop) planSnapshot() {
 		return
 	}
 	l.effects.SaveSnapshot = &SaveSnapshot{Meta: l.core.SnapshotMeta(s.viewed.Index), Write: s.viewed.Write}
-	s.viewed = nil
+	s.viewed, s.saving = nil, true
 	// What is applied from here on counts towards the next one, and all of it should
 	// this one fail.
 	s.orderedEntries, s.orderedBytes = s.entries, s.bytes
@@ -109,7 +126,8 @@ func (l *Loop) planSnapshot() {
 // snapshotSaved takes the word of the storage.
 func (l *Loop) snapshotSaved(e SnapshotSaved) {
 	s := &l.snapshots
-	s.busy = false
+	s.busy, s.saving = false, false
+	defer l.releaseHeld()
 	if e.Err != nil {
 		s.pauseTicks = retrySnapshotTicks
 		s.entries += s.orderedEntries
@@ -128,6 +146,8 @@ func (l *Loop) snapshotSaved(e SnapshotSaved) {
 func (l *Loop) askSnapshot(e SnapshotAsked) {
 	s := &l.snapshots
 	switch {
+	case l.parked:
+		l.answer(Answer{ID: e.ID, Err: ErrParked})
 	case l.applied <= s.index:
 		l.answer(Answer{ID: e.ID, Index: s.index})
 	case len(s.asked) >= maxSnapshotRequests:

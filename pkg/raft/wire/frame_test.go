@@ -59,7 +59,7 @@ func TestFrameFormatIsUnchanged(t *testing.T) {
 		},
 	}
 	got := written(t, func(w *wire.Writer) error { return w.WriteMessage(&m, nil) })
-	control, err := hex.DecodeString("dc001305010203040200" + "0409c200c21bc0c0c0c0" + "0000")
+	control, err := hex.DecodeString("dc001605010203040200" + "0409c200c21bc0c0c0c0" + "0000" + "00c0c2")
 	if err != nil {
 		t.Fatal(err)
 	}

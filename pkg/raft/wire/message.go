@@ -31,6 +31,11 @@ type message struct {
 	Reads          []requestID
 	Session        uint64
 	Boot           uint64
+	// StateIndex and StateSum are the state's hash. The sum has 32 bytes, or none when
+	// all of them are zero.
+	StateIndex raft.Index
+	StateSum   []byte
+	Parked     bool
 }
 
 type requestID struct {
@@ -100,6 +105,11 @@ func newMessage(m *raft.Message) message {
 		Transfer:      m.Transfer,
 		Session:       m.Session,
 		Boot:          m.Boot,
+		StateIndex:    m.State.Index,
+		Parked:        m.Parked,
+	}
+	if m.State.Sum != (raft.StateHash{}).Sum {
+		out.StateSum = m.State.Sum[:]
 	}
 	if m.Snapshot != nil {
 		s := newSnapshotMeta(m.Snapshot)
@@ -130,6 +140,12 @@ func (f *Frame) Message() (raft.Message, error) {
 		return raft.Message{}, err
 	}
 	m := v.raft()
+	switch n := len(v.StateSum); n {
+	case 0, len(m.State.Sum):
+		copy(m.State.Sum[:], v.StateSum)
+	default:
+		return raft.Message{}, fmt.Errorf("decode message: %w: the hash of a state has %d bytes", ErrMalformed, n)
+	}
 	c := cutter{f.payload}
 	var err error
 	if m.Entries, err = decodeEntries(&f.reader.dec, &c, v.EntryHeadBytes); err != nil {
@@ -163,6 +179,8 @@ func (v *message) raft() raft.Message {
 		Transfer:      v.Transfer,
 		Session:       v.Session,
 		Boot:          v.Boot,
+		State:         raft.StateHash{Index: v.StateIndex},
+		Parked:        v.Parked,
 	}
 	if v.Snapshot != nil {
 		s := v.Snapshot.raft()

@@ -212,6 +212,7 @@ func TestMessageDecoderNamesWhatIsWrong(t *testing.T) {
 		{"no payload", control, nil, wire.ErrMalformed},
 		{"not an array", []byte{0xa1, 'x'}, nil, wire.ErrMalformed},
 		{"kind out of range", []byte{0x91, 0xcd, 1, 0}, nil, wire.ErrMalformed},
+		{"hash of a state too short", []byte("\xdc\x00\x16\x0f\x01\x02\x03\x00\x00\x00\x00\x00\xc2\x00\xc2\x00\xc0\xc0\xc0\xc0\x00\x00\x01\xc4\x01\xab\xc2"), nil, wire.ErrMalformed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := next(t, frame(wire.KindMessage, test.control, test.payload))

@@ -27,6 +27,10 @@ func fill(t *testing.T, v reflect.Value, next *uint64) {
 		for i := range v.Len() {
 			fill(t, v.Index(i), next)
 		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(t, v.Index(i), next)
+		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			fill(t, v.Field(i), next)

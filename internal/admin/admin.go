@@ -41,6 +41,9 @@ type Status struct {
 	// which nothing could be used. They are kept for people to look at, and may be
 	// removed.
 	LogsSetAside []string `json:"logsSetAside,omitempty"`
+	// ElectionTimeoutMaxMillis is the longest election timeout that the node runs
+	// with: how long a leader counts on a member that it doesn't hear from.
+	ElectionTimeoutMaxMillis int64 `json:"electionTimeoutMaxMillis,omitempty"`
 	// Ready repeats /readyz, with the reason when not.
 	Ready          bool   `json:"ready"`
 	NotReadyReason string `json:"notReadyReason,omitempty"`

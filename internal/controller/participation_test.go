@@ -204,3 +204,31 @@ func TestTokenIsTheFirstOfItsSecret(t *testing.T) {
 		}
 	}
 }
+
+// A leader is judged by the election timeout that it runs with, not by the one
+// that its next pod will have.
+func TestContactIsJudgedByTheTimeoutThatTheLeaderRunsWith(t *testing.T) {
+	for _, test := range []struct {
+		runs      int64
+		asks      int32
+		since     int64
+		available metav1.ConditionStatus
+	}{
+		{runs: 1000, asks: 60, since: 90, available: metav1.ConditionTrue},
+		{runs: 1000, asks: 120000, since: 1500, available: metav1.ConditionFalse},
+		{runs: 0, asks: 2000, since: 1500, available: metav1.ConditionTrue}, // a node that doesn't say
+	} {
+		w := settledWorld(t, 3)
+		w.Cluster.Spec.Raft.ElectionTimeoutMaxMilliseconds = test.asks
+		leader := w.Reports["cfg-0"].Status
+		leader.ElectionTimeoutMaxMillis = test.runs
+		for i := range leader.Members[1:] {
+			leader.Members[1+i].SinceContactMillis = ptr.To(test.since)
+		}
+		reason := v1.ReasonLeaderHasQuorum
+		if test.available == metav1.ConditionFalse {
+			reason = v1.ReasonQuorumLost
+		}
+		w.expectCondition(v1.ConditionAvailable, test.available, reason)
+	}
+}

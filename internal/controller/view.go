@@ -49,7 +49,6 @@ type view struct {
 func look(o *Observed, clusterID string) view {
 	var v view
 	var followedTerm uint64
-	limit := int64(o.Cluster.Spec.Raft.ElectionTimeoutMaxMilliseconds)
 	for _, name := range sortedNames(o.Reports) {
 		status := o.Reports[name].Status
 		if status == nil || status.ClusterID != clusterID || status.Name != name {
@@ -62,7 +61,7 @@ func look(o *Observed, clusterID string) view {
 		if status.Role != roleLeader || status.State != admin.StateRunning {
 			continue
 		}
-		if !hasQuorum(status, limit) {
+		if !hasQuorum(status, contactLimit(o, status)) {
 			v.claimant = name
 		} else if v.leader == nil || status.Term > v.leader.Term {
 			v.leader = status
@@ -75,9 +74,20 @@ func look(o *Observed, clusterID string) view {
 	}
 	v.silent = max(0, v.silent-v.answers)
 	if v.leader != nil {
-		v.inTouch = inTouch(o, v.leader, limit)
+		v.inTouch = inTouch(o, v.leader, contactLimit(o, v.leader))
 	}
 	return v
+}
+
+// contactLimit is how many milliseconds a leader counts on a member that it
+// doesn't hear from: the election timeout that it runs with. What the spec asks
+// may be another one until its pod is replaced, and judging by that could keep all
+// pods from being replaced. It stands in for a node that doesn't say.
+func contactLimit(o *Observed, leader *admin.Status) int64 {
+	if leader.ElectionTimeoutMaxMillis > 0 {
+		return leader.ElectionTimeoutMaxMillis
+	}
+	return int64(o.Cluster.Spec.Raft.ElectionTimeoutMaxMilliseconds)
 }
 
 // couldHaveLeader tells whether the members that run and don't answer the

@@ -27,7 +27,11 @@ func (c *trio) formed() {
 	for i := range 3 {
 		c.await(i, 2, "/readyz", http.StatusOK, "")
 	}
-	c.clusterID = c.status(0).ClusterID
+	status := c.status(0)
+	c.clusterID = status.ClusterID
+	if got := status.ElectionTimeoutMaxMillis; got != 300 { // the default
+		c.t.Errorf("the longest election timeout is told as %d ms", got)
+	}
 }
 
 // grow starts one node more, which came later.

@@ -24,6 +24,7 @@ func (o operations) Status() admin.Status {
 	s := admin.Status{
 		Name: n.identity.Name, ClusterID: n.identity.ClusterID, MemberID: n.identity.Member.String(),
 		Address: n.self.Address, Version: n.options.Version, State: n.stage(), Members: []admin.Member{},
+		ElectionTimeoutMaxMillis: n.options.ElectionTimeoutMax.Milliseconds(),
 	}
 	s.Ready, s.NotReadyReason = o.Ready()
 	s.LogsSetAside = n.log.SetAside()

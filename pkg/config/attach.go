@@ -94,7 +94,7 @@ func (a *AttachSchema) command() ([]byte, guard, error) {
 		return nil, guard{}, err
 	}
 	command, err := encodeCommand(kindAttachSchema, &fields, len(a.Prefix)+len(a.Document))
-	return command, guard{namespace: a.Namespace, idempotency: a.Idempotency}, err
+	return command, newGuard(a.Namespace, a.Idempotency, kindAttachSchema, &fields), err
 }
 
 // Encode checks the detachment and returns it as a command. It returns an
@@ -107,7 +107,7 @@ func (d *DetachSchema) command() ([]byte, guard, error) {
 		return nil, guard{}, err
 	}
 	command, err := encodeCommand(kindDetachSchema, &fields, len(d.Prefix))
-	return command, guard{namespace: d.Namespace, idempotency: d.Idempotency}, err
+	return command, newGuard(d.Namespace, d.Idempotency, kindDetachSchema, &fields), err
 }
 
 // check doesn't look into the document: what the library of one release accepts,

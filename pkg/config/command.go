@@ -103,7 +103,7 @@ func (p *Put) command() ([]byte, guard, error) {
 		return nil, guard{}, err
 	}
 	command, err := encodeCommand(kindPut, fields, len(p.Value)+len(p.Key)+len(fields.MediaType))
-	return command, guard{namespace: p.Namespace, idempotency: p.Idempotency}, err
+	return command, newGuard(p.Namespace, p.Idempotency, kindPut, fields), err
 }
 
 // fields checks the put and returns what of it goes into the log.
@@ -128,7 +128,7 @@ func (d *Delete) command() ([]byte, guard, error) {
 		return nil, guard{}, err
 	}
 	command, err := encodeCommand(kindDelete, &fields, len(d.Key))
-	return command, guard{namespace: d.Namespace, idempotency: d.Idempotency}, err
+	return command, newGuard(d.Namespace, d.Idempotency, kindDelete, &fields), err
 }
 
 // encodeCommand encodes fields in the newest layout of their kind. variable is

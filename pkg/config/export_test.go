@@ -83,6 +83,7 @@ func Validated(command []byte, v *View, never bool) []byte {
 		namespace = f.Namespace
 	case *guardedFields:
 		g.idempotency, command, namespace = f.Idempotency, f.Command, f.Namespace
+		copy(g.fingerprint[:], f.Fingerprint)
 		if commandKind(command[0]) == kindAttachSchema {
 			g.namespace, g.validated, namespace = namespace, v.Revision, ""
 		}

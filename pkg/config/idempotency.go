@@ -110,19 +110,30 @@ func (r *keptResults) expire(ageMillis, windowMillis uint64) {
 // guard is what a write carries beside itself.
 type guard struct {
 	namespace string
-	// idempotency is the client's key, empty for none.
+	// idempotency is the client's key, empty for none, and fingerprint that of the
+	// write, 0 without a key.
 	idempotency string
+	fingerprint [sha256.Size]byte
 	// validated is the revision of the namespace's schemas that the values were
 	// validated by, 0 for none. Of a schema that is to be attached it is the
 	// revision up to which all values under its prefix were validated.
 	validated uint64
 }
 
+// newGuard returns the guard of a write of which no values were validated yet.
+func newGuard(namespace, idempotency string, kind commandKind, fields described) guard {
+	g := guard{namespace: namespace, idempotency: idempotency}
+	if idempotency != "" {
+		g.fingerprint = fingerprintOf(kind, fields)
+	}
+	return g
+}
+
 // guardedFields is a command in the log with its guard around it. Append only.
 type guardedFields struct {
 	Namespace   string
 	Idempotency string
-	// Fingerprint is the SHA-256 of Command, and empty without Idempotency.
+	// Fingerprint is that of the write, and empty without Idempotency.
 	Fingerprint []byte
 	// Validated is what guard says.
 	Validated uint64
@@ -144,8 +155,7 @@ func (g guard) around(command []byte) ([]byte, error) {
 	}
 	fields := guardedFields{Namespace: g.namespace, Idempotency: g.idempotency, Validated: g.validated, Command: command}
 	if g.idempotency != "" {
-		sum := sha256.Sum256(command)
-		fields.Fingerprint = sum[:]
+		fields.Fingerprint = g.fingerprint[:]
 	}
 	if err := fields.check(); err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func (r *Rollback) command() ([]byte, guard, error) {
 		return nil, guard{}, err
 	}
 	command, err := encodeCommand(kindRollback, &fields, len(r.Prefix)+len(r.Reason))
-	return command, guard{namespace: r.Namespace, idempotency: r.Idempotency}, err
+	return command, newGuard(r.Namespace, r.Idempotency, kindRollback, &fields), err
 }
 
 func (f *rollbackFields) check() error {

@@ -125,7 +125,7 @@ func (t *Txn) command() ([]byte, guard, error) {
 		}
 	}
 	command, err := encodeCommand(kindTxn, &fields, variable+len(fields.If)*64)
-	return command, guard{namespace: t.Namespace, idempotency: t.Idempotency}, err
+	return command, newGuard(t.Namespace, t.Idempotency, kindTxn, &fields), err
 }
 
 // freesSpace tells whether the transaction can add no bytes.

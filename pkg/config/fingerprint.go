@@ -1,0 +1,99 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+)
+
+// fingerprint tells a write with an idempotency key from others with the same
+// key: the SHA-256 of what its client asks for, each part with its length in
+// front. How the command is encoded has no part in it, so a write that is sent
+// again past an upgrade is known again.
+//
+// For that, what is summed up of a kind of write never changes. A field that a
+// later release adds to it is summed up only when it is set.
+type fingerprint struct{ hash.Hash }
+
+// fingerprintVersion begins each. With another one, writes that are sent again
+// while members of both releases run would be refused (ErrIdempotencyReused).
+const fingerprintVersion = 1
+
+// described are the fields of a command that may have an idempotency key.
+type described interface {
+	// describe sums up all but the namespace, which idempotency keys are within.
+	describe(f fingerprint)
+}
+
+// fingerprintOf returns the fingerprint of a write.
+func fingerprintOf(kind commandKind, fields described) (sum [sha256.Size]byte) {
+	f := fingerprint{sha256.New()}
+	f.Write([]byte{fingerprintVersion, byte(kind)})
+	fields.describe(f)
+	f.Sum(sum[:0])
+	return sum
+}
+
+func (f fingerprint) number(n uint64) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], n)
+	f.Write(b[:])
+}
+
+func (f fingerprint) bytes(b []byte) {
+	f.number(uint64(len(b)))
+	f.Write(b)
+}
+
+func (f fingerprint) text(s string) { f.bytes([]byte(s)) }
+
+func (f fingerprint) condition(kind preconditionKind, number uint64) {
+	f.number(uint64(kind))
+	f.number(number)
+}
+
+func (p *putFields) describe(f fingerprint) {
+	f.text(p.Key)
+	f.bytes(p.Value)
+	f.text(p.MediaType)
+	f.condition(p.IfKind, p.IfRevision)
+}
+
+func (d *deleteFields) describe(f fingerprint) {
+	f.text(d.Key)
+	f.condition(d.IfKind, d.IfRevision)
+}
+
+func (t *txnFields) describe(f fingerprint) {
+	f.number(uint64(len(t.If)))
+	for _, c := range t.If {
+		f.text(c.Key)
+		f.condition(c.Kind, c.Number)
+	}
+	for _, branch := range [][]operationFields{t.Then, t.Else} {
+		f.number(uint64(len(branch)))
+		for _, o := range branch {
+			f.number(uint64(o.Kind))
+			f.text(o.Key)
+			f.bytes(o.Value)
+			f.text(o.MediaType)
+		}
+	}
+}
+
+func (r *rollbackFields) describe(f fingerprint) {
+	f.text(r.Prefix)
+	f.number(r.To)
+	f.text(r.Reason)
+}
+
+func (a *attachFields) describe(f fingerprint) {
+	f.text(a.Prefix)
+	f.bytes(a.Document)
+	f.condition(a.IfKind, a.IfRevision)
+}
+
+func (d *detachFields) describe(f fingerprint) {
+	f.text(d.Prefix)
+	f.condition(d.IfKind, d.IfRevision)
+}

@@ -51,6 +51,34 @@ func DemandLevel(t interface{ Cleanup(func()) }, level uint64) {
 	t.Cleanup(func() { delete(levels, layout) })
 }
 
+// Counters are what a state counts as it goes on.
+type Counters struct {
+	Keys, Configured, KeptResults                   int
+	Bytes, SchemaBytes, HistoryBytes, KeptBytes     int64
+	NamespaceKeys, NamespaceResults, NamespaceOlder map[string]int
+	NamespaceBytes                                  map[string]int64
+}
+
+// CountersOf returns those of a state.
+func CountersOf(s *State) Counters {
+	c := Counters{
+		Keys: s.keys, Configured: s.configured, KeptResults: len(s.kept.byName),
+		Bytes: s.bytes, SchemaBytes: s.schemaBytes, HistoryBytes: s.history.bytes, KeptBytes: s.kept.bytes,
+		NamespaceKeys: map[string]int{}, NamespaceResults: s.kept.counts, NamespaceOlder: map[string]int{}, NamespaceBytes: map[string]int64{},
+	}
+	s.spaces.Scan(func(name string, sp *space) bool {
+		c.NamespaceKeys[name], c.NamespaceOlder[name], c.NamespaceBytes[name] = sp.entries.Len(), sp.olderLen(), sp.bytes
+		return true
+	})
+	return c
+}
+
+// DamageSettings flips a bit in the settings of a state, and DamageNamespace in
+// those of a namespace.
+func DamageSettings(s *State) { s.settings.HistoryBytes ^= 1 << 20 }
+
+func DamageNamespace(s *State, name string) { s.space(name).settings.QuotaBytes ^= 1 << 20 }
+
 // SetLevel gives a state a feature level, as a program that knows it would.
 func SetLevel(s *State, level uint64) { s.settings.FeatureLevel = level }
 

@@ -22,7 +22,7 @@ const fingerprintVersion = 1
 // described are the fields of a command that may have an idempotency key.
 type described interface {
 	// describe sums up all but the namespace, which idempotency keys are within.
-	describe(f fingerprint)
+	describe(sum fingerprint)
 }
 
 // fingerprintOf returns the fingerprint of a write.
@@ -52,48 +52,48 @@ func (f fingerprint) condition(kind preconditionKind, number uint64) {
 	f.number(number)
 }
 
-func (p *putFields) describe(f fingerprint) {
-	f.text(p.Key)
-	f.bytes(p.Value)
-	f.text(p.MediaType)
-	f.condition(p.IfKind, p.IfRevision)
+func (f *putFields) describe(sum fingerprint) {
+	sum.text(f.Key)
+	sum.bytes(f.Value)
+	sum.text(f.MediaType)
+	sum.condition(f.IfKind, f.IfRevision)
 }
 
-func (d *deleteFields) describe(f fingerprint) {
-	f.text(d.Key)
-	f.condition(d.IfKind, d.IfRevision)
+func (f *deleteFields) describe(sum fingerprint) {
+	sum.text(f.Key)
+	sum.condition(f.IfKind, f.IfRevision)
 }
 
-func (t *txnFields) describe(f fingerprint) {
-	f.number(uint64(len(t.If)))
-	for _, c := range t.If {
-		f.text(c.Key)
-		f.condition(c.Kind, c.Number)
+func (f *txnFields) describe(sum fingerprint) {
+	sum.number(uint64(len(f.If)))
+	for _, c := range f.If {
+		sum.text(c.Key)
+		sum.condition(c.Kind, c.Number)
 	}
-	for _, branch := range [][]operationFields{t.Then, t.Else} {
-		f.number(uint64(len(branch)))
+	for _, branch := range [][]operationFields{f.Then, f.Else} {
+		sum.number(uint64(len(branch)))
 		for _, o := range branch {
-			f.number(uint64(o.Kind))
-			f.text(o.Key)
-			f.bytes(o.Value)
-			f.text(o.MediaType)
+			sum.number(uint64(o.Kind))
+			sum.text(o.Key)
+			sum.bytes(o.Value)
+			sum.text(o.MediaType)
 		}
 	}
 }
 
-func (r *rollbackFields) describe(f fingerprint) {
-	f.text(r.Prefix)
-	f.number(r.To)
-	f.text(r.Reason)
+func (f *rollbackFields) describe(sum fingerprint) {
+	sum.text(f.Prefix)
+	sum.number(f.To)
+	sum.text(f.Reason)
 }
 
-func (a *attachFields) describe(f fingerprint) {
-	f.text(a.Prefix)
-	f.bytes(a.Document)
-	f.condition(a.IfKind, a.IfRevision)
+func (f *attachFields) describe(sum fingerprint) {
+	sum.text(f.Prefix)
+	sum.bytes(f.Document)
+	sum.condition(f.IfKind, f.IfRevision)
 }
 
-func (d *detachFields) describe(f fingerprint) {
-	f.text(d.Prefix)
-	f.condition(d.IfKind, d.IfRevision)
+func (f *detachFields) describe(sum fingerprint) {
+	sum.text(f.Prefix)
+	sum.condition(f.IfKind, f.IfRevision)
 }

@@ -92,7 +92,7 @@ func (r *frameReader) header(c *contents) error {
 		return err
 	}
 	if len(header.Hash) != len(c.hash) || header.Revision > maxRevision || header.Oldest > header.Revision ||
-		header.FeatureLevel < firstFeatureLevel || len(header.ScrubNamespace) > MaxNamespaceBytes || len(header.ScrubKey) > MaxKeyBytes {
+		header.FeatureLevel < firstFeatureLevel || header.ScrubPart >= scrubParts || len(header.ScrubNamespace) > MaxNamespaceBytes || len(header.ScrubKey) > MaxKeyBytes {
 		return fmt.Errorf("%w: header of index %d, revisions %d to %d, feature level %d and a hash of %d bytes",
 			ErrBadSnapshot, header.Index, header.Oldest, header.Revision, header.FeatureLevel, len(header.Hash))
 	}
@@ -102,7 +102,7 @@ func (r *frameReader) header(c *contents) error {
 	}
 	c.index, c.revision = header.Index, header.Revision
 	c.history.ageMillis, c.history.oldest = header.AgeMillis, header.Oldest
-	c.scrub = scrubCursor{header.ScrubNamespace, header.ScrubKey}
+	c.scrub = scrubCursor{header.ScrubPart, header.ScrubNamespace, header.ScrubKey, header.ScrubAt}
 	copy(c.hash[:], header.Hash)
 	return r.settings(c, header.FeatureLevel)
 }

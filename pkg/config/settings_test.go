@@ -280,7 +280,7 @@ func TestAFeatureLevelThatIsUnknownHereStopsTheState(t *testing.T) {
 	// A snapshot of such a store is refused too, and says what to do.
 	all := payloads(snapshot(t, newLog(t).state))
 	header := bytes.Clone(all[0])
-	level := len(header) - 5
+	level := len(header) - 7
 	if header[level] != 1 {
 		t.Fatalf("%x: the level isn't at byte %d", header, level)
 	}

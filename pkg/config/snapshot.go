@@ -28,7 +28,7 @@ import (
 //	length of payload (4 bytes) | CRC-32C of payload (4 bytes) | payload: kind (1 byte), msgpack array
 //
 // with numbers in network order. The same state gives the same bytes.
-const snapshotMagic = "cnclave\x04"
+const snapshotMagic = "cnclave\x05"
 
 // frameKind tells what a frame's payload holds.
 type frameKind byte
@@ -67,8 +67,10 @@ type (
 		AgeMillis uint64
 		Oldest    uint64
 		// Where the scrub goes on.
+		ScrubPart      uint64
 		ScrubNamespace string
 		ScrubKey       string
+		ScrubAt        uint64
 	}
 	settingsFrameFields struct {
 		Revision                uint64
@@ -140,7 +142,7 @@ type (
 
 // frameFieldCounts are the lengths of those arrays.
 var frameFieldCounts = map[frameKind]int{
-	frameHeader: 8, frameSettings: 6, frameSession: 6, frameTxnResult: 2, frameKept: 11, frameNamespace: 7, frameSchema: 4, frameEntry: 7, frameRevision: 5, frameEnd: 9,
+	frameHeader: 10, frameSettings: 6, frameSession: 6, frameTxnResult: 2, frameKept: 11, frameNamespace: 7, frameSchema: 4, frameEntry: 7, frameRevision: 5, frameEnd: 9,
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -195,7 +197,7 @@ func (s *Snapshot) write(out *frameWriter) error {
 	if err := out.frame(frameHeader, &headerFields{
 		Index: s.view.Index, Revision: s.view.Revision, Hash: s.view.Hash[:],
 		FeatureLevel: s.view.Settings.FeatureLevel, AgeMillis: s.ageMillis, Oldest: s.view.oldest,
-		ScrubNamespace: s.scrub.namespace, ScrubKey: s.scrub.key,
+		ScrubPart: s.scrub.part, ScrubNamespace: s.scrub.namespace, ScrubKey: s.scrub.key, ScrubAt: s.scrub.at,
 	}); err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func TestADamagedSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 	refuse("twice", append(bytes.Clone(data), data...))
 }
 
-const magic = "cnclave\x04"
+const magic = "cnclave\x05"
 
 // payloads returns what the frames of a snapshot hold, and frame puts such
 // contents into frames, with checksums that fit.

@@ -23,7 +23,7 @@ type State struct {
 	turn    turn
 
 	hasher hash.Hash
-	// scratch is used by chain and hashEntry alone, again and again.
+	// scratch is used by chain and the scrubber alone, again and again.
 	scratch []byte
 	fault   error
 	view    atomic.Pointer[View]

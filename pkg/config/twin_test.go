@@ -141,7 +141,8 @@ func TestARestoredMemberGoesOnLikeTheOthers(t *testing.T) {
 }
 
 // compareTwins holds two states to each other and restores the second, or another
-// in its place, from the first. Restore counts all bytes anew and compares.
+// in its place, from the first. Restore counts everything anew, and the first
+// must have come to the same.
 func compareTwins(t *testing.T, one, other *config.State, anew bool) *config.State {
 	t.Helper()
 	saved := snapshot(t, one)
@@ -159,6 +160,9 @@ func compareTwins(t *testing.T, one, other *config.State, anew bool) *config.Sta
 	}
 	if err := other.Restore(bytes.NewReader(saved)); err != nil {
 		t.Fatal(err)
+	}
+	if kept, counted := config.CountersOf(one), config.CountersOf(other); !reflect.DeepEqual(kept, counted) {
+		t.Fatalf("index %d: it has come to %+v, and counts %+v anew", one.View().Index, kept, counted)
 	}
 	return other
 }

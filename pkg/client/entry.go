@@ -103,6 +103,24 @@ func keyPath(endpoint, namespace, key string) (string, error) {
 	return endpoint + escapeSegment(namespace) + "/" + strings.Join(segments, "/"), nil
 }
 
+// prefixPath returns a path that ends in a prefix of keys, which may be empty or end
+// within a segment or before one.
+func prefixPath(endpoint, namespace, prefix string) (string, error) {
+	if namespace == "" {
+		return "", errors.New("client: a namespace is needed")
+	}
+	path := endpoint + escapeSegment(namespace)
+	segments := strings.Split(prefix, "/")
+	for i, segment := range segments {
+		last := i == len(segments)-1
+		if segment == "" && !last || segment == "." || segment == ".." {
+			return "", fmt.Errorf("client: prefix %q: a segment between slashes is empty, %q or %q", prefix, ".", "..")
+		}
+		path += "/" + escapeSegment(segment)
+	}
+	return path, nil
+}
+
 // escapeSegment percent-encodes all but what RFC 3986 calls unreserved. It is
 // stricter than url.PathEscape, which leaves bytes such as + and & that some
 // proxies rewrite.

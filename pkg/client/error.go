@@ -13,10 +13,10 @@ import (
 
 // Three outcomes that programs often tell apart from the rest, for errors.Is.
 var (
-	// ErrNotFound: there is no such key.
+	// ErrNotFound: there is no such key, or no such schema or settings.
 	ErrNotFound = errors.New("not found")
-	// ErrChanged: the key is not as the condition of the write wants it. Read
-	// it again and decide anew.
+	// ErrChanged: the key, or what else was to be written, is not as the condition
+	// of the write wants it. Read it again and decide anew.
 	ErrChanged = errors.New("changed meanwhile")
 	// ErrOutcomeUnknown: the write may have been applied, or may still be.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
@@ -58,10 +58,25 @@ type Error struct {
 	CurrentRevision uint64
 	// OldestRevision is, with CodePruned, the oldest that can still be read at.
 	OldestRevision uint64
+	// Violations tell, with CodeSchema, where values don't satisfy a schema. There
+	// may be more of them.
+	Violations []Violation
 	// RequestID finds the request in the node's log.
 	RequestID string
 	// Err is what prevented an answer, such as the context's error.
 	Err error
+}
+
+// Violation is a place in a value that doesn't satisfy a schema.
+type Violation struct {
+	// Key is that of the value, empty when the value itself was sent.
+	Key string `json:"key,omitempty"`
+	// Pointer is the place in the value, SchemaPointer the one in the schema (JSON
+	// pointers, RFC 6901); empty is the whole.
+	Pointer       string `json:"pointer"`
+	SchemaPointer string `json:"schemaPointer"`
+	// Message says what is wrong there, without quoting the value.
+	Message string `json:"message"`
 }
 
 // Error says what was asked, what came of it and, for a write, its outcome.
@@ -90,8 +105,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is matches a Code, ErrNotFound, ErrChanged and ErrOutcomeUnknown.
 func (e *Error) Is(target error) bool {
 	switch target {
-	case ErrNotFound:
-		return e.Code == CodeNotFound // other things may be missing too
+	case ErrNotFound: // 404 alone may mean that nothing is served there
+		return e.Code == CodeNotFound || e.Code == CodeNoSchema || e.Code == CodeNoSettings
 	case ErrChanged:
 		return e.Status == http.StatusPreconditionFailed
 	case ErrOutcomeUnknown:
@@ -129,13 +144,14 @@ func (e *Error) read(header http.Header, body []byte) {
 		OldestRevision                        uint64
 		Outcome                               Outcome
 		Retryable                             bool
+		Errors                                []Violation
 	}
 	if err := json.Unmarshal(body, &problem); err != nil {
 		e.Err = fmt.Errorf("decode the refusal: %w", err)
 		return
 	}
 	e.Code, e.Title, e.Detail, e.RequestID = problem.Code, problem.Title, problem.Detail, problem.RequestID
-	e.Retryable, e.OldestRevision = problem.Retryable, problem.OldestRevision
+	e.Retryable, e.OldestRevision, e.Violations = problem.Retryable, problem.OldestRevision, problem.Errors
 	e.CurrentRevision, _ = readETag(problem.CurrentETag) // the tag of an absent key is no revision
 	if problem.Outcome == Rejected {
 		e.Outcome = Rejected

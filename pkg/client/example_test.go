@@ -182,3 +182,70 @@ func ExampleClient_Watch() {
 	// Output:
 	// 2 db/url deleted: true
 }
+
+// A part of a JSON value is changed, on the condition that it is the value that was
+// read.
+func ExampleClient_Patch() {
+	store, stop := connected()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	seen, err := store.Put(ctx, "pay", "app.json", []byte(`{"pool":8,"debug":true}`), client.PutOptions{Type: "application/json"})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	_, err = store.Patch(ctx, "pay", "app.json", []byte(`{"pool":16,"debug":null}`), client.PatchOptions{IfRevision: seen})
+	if err != nil {
+		log.Fatal(err)
+	}
+	entry, err := store.Get(ctx, "pay", "app.json", client.ReadOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", entry.Value)
+	// Output:
+	// {"pool":16}
+}
+
+// A schema says what the values under a prefix must be like, and a refusal where one
+// isn't.
+func ExampleClient_AttachSchema() {
+	store, stop := connected()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	schema := []byte(`{"properties":{"port":{"type":"integer","maximum":65535}}}`)
+	if _, err := store.AttachSchema(ctx, "web", "listen/", schema, client.SchemaOptions{}); err != nil {
+		log.Fatal(err)
+	}
+
+	_, err := store.Put(ctx, "web", "listen/http", []byte(`{"port":80800}`), client.PutOptions{Type: "application/json"})
+	if failure := (*client.Error)(nil); errors.Is(err, client.CodeSchema) && errors.As(err, &failure) {
+		for _, v := range failure.Violations {
+			fmt.Println(v.Pointer, v.Message)
+		}
+	}
+	// Output:
+	// /port is more than 65535
+}
+
+// A namespace gets a quota of its own, and tells how much of it is used.
+func ExampleClient_PutNamespaceSettings() {
+	store, stop := connected()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	quota := client.NamespaceSettings{QuotaBytes: 1 << 20}
+	if _, err := store.PutNamespaceSettings(ctx, "pay", quota, client.SettingsOptions{IfUnset: true}); err != nil {
+		log.Fatal(err)
+	}
+
+	usage, err := store.NamespaceUsage(ctx, "pay", client.ReadOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(usage.Keys, "keys,", usage.QuotaBytes, "bytes may be used")
+	// Output:
+	// 0 keys, 1048576 bytes may be used
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net/http"
 	"time"
 )
 
@@ -67,7 +66,7 @@ func (e *Error) again(call call) bool {
 // with an idempotency key, too: it comes from the state, which keeps it for all of
 // them. Any other is of one node at one time.
 func (e *Error) speaksForAll() bool {
-	return e.Status == http.StatusPreconditionFailed || e.Code == CodeNotFound
+	return errors.Is(e, ErrChanged) || errors.Is(e, ErrNotFound)
 }
 
 // pause is how long to wait after so many rounds before: longer each time, and as

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -197,39 +194,6 @@ func TestARealServerRefusesAsTheClientUnderstands(t *testing.T) {
 	}
 	if _, err := c.Get(ctx, "pay", "k", client.ReadOptions{}); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
-	}
-}
-
-// codes are all that this package names.
-var codes = []client.Code{
-	client.CodeMalformed, client.CodeUnsupported, client.CodeCrossOrigin, client.CodeNoEndpoint, client.CodeNotFound, client.CodeMethod,
-	client.CodePruned, client.CodeChanged, client.CodeTooLarge, client.CodeReplyTooLarge, client.CodeEncoding, client.CodeMediaType,
-	client.CodeUnknownHost, client.CodeTooManyWatchers, client.CodeInternal, client.CodeNoLeader, client.CodeOverloaded,
-	client.CodeStopping, client.CodeParked, client.CodeNotReady, client.CodeTooStale, client.CodeOutcomeUnknown, client.CodeNotReached,
-	client.CodeNotCaughtUp, client.CodeDiskFull, client.CodeQuota, client.CodeRenderConflict,
-	client.CodeIdempotencyKeyReused, client.CodeIdempotencyFull,
-}
-
-func TestARealServerDescribesEveryCode(t *testing.T) {
-	response, err := http.Get(realURL(t) + "/openapi.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	document, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	described := map[client.Code]bool{}
-	for _, list := range regexp.MustCompile(`"code": ?\{"enum": ?\[([^\]]*)\]`).FindAllSubmatch(document, -1) {
-		for code := range strings.SplitSeq(string(list[1]), ",") {
-			described[client.Code(strings.Trim(code, ` "`))] = true
-		}
-	}
-	for _, code := range codes {
-		if !described[code] {
-			t.Errorf("no node gives the code %s", code)
-		}
 	}
 }
 

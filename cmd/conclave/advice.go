@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/pkg/client"
@@ -47,9 +50,9 @@ func exitStatus(err error) int {
 	return exitFailure
 }
 
-// advice says what to do next about an error, or nothing when the error says it
-// itself.
-func (s *session) advice(err error) string {
+// advice says what to do next about an error of a command, or nothing when the error
+// says it itself.
+func (s *session) advice(called *cobra.Command, err error) string {
 	var failure *client.Error
 	if !errors.As(err, &failure) {
 		if s.aboutMembers {
@@ -58,13 +61,22 @@ func (s *session) advice(err error) string {
 		return ""
 	}
 	switch {
+	case errors.Is(err, client.CodeNoSchema):
+		return fmt.Sprintf("To see which schemas there are: %s schema list NAMESPACE", s.spokenName())
+	case errors.Is(err, client.CodeNoSettings):
+		return fmt.Sprintf("It keeps to those of the store: %s settings get", s.spokenName())
 	case errors.Is(err, client.ErrNotFound):
 		return fmt.Sprintf("To see which keys there are: %s list NAMESPACE", s.spokenName())
-	case errors.Is(err, client.ErrChanged) && failure.CurrentRevision == 0:
-		return "The key is not as the condition wants it. Read it, and write again if you still want to."
+	case errors.Is(err, client.ErrChanged) && (failure.CurrentRevision == 0 || called.Flag("if-match") == nil):
+		return "It is not as the condition wants it. Read it, and write again if you still want to."
 	case errors.Is(err, client.ErrChanged):
-		return fmt.Sprintf("The key is at revision %d now. Read it, and if you still want to write: --if-match %d",
+		return fmt.Sprintf("It is at revision %d now. Read it, and if you still want to write: --if-match %d",
 			failure.CurrentRevision, failure.CurrentRevision)
+	case errors.Is(err, client.CodeSchema):
+		return violationLines(failure.Violations)
+	case errors.Is(err, client.CodeQuota):
+		return fmt.Sprintf("To see what is held: %s usage, and %s usage NAMESPACE. Delete something, or raise the quota with %s settings set.",
+			s.spokenName(), s.spokenName(), s.spokenName())
 	case errors.Is(err, client.CodePruned) && failure.OldestRevision != 0:
 		return fmt.Sprintf("The oldest revision that can still be read is %d.", failure.OldestRevision)
 	case failure.Outcome == client.Unknown:
@@ -79,6 +91,19 @@ func (s *session) advice(err error) string {
 		return "Try again in a moment."
 	}
 	return ""
+}
+
+// violationLines tells where values don't satisfy a schema, a line a place.
+func violationLines(violations []client.Violation) string {
+	var lines []string
+	for _, v := range violations {
+		at := cmp.Or(v.Pointer, "the whole value")
+		if v.Key != "" {
+			at = v.Key + ": " + at
+		}
+		lines = append(lines, fmt.Sprintf("  %s %s", at, v.Message))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // where names the endpoints.

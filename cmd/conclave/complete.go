@@ -27,6 +27,27 @@ func (s *session) completeKey(cmd *cobra.Command, args []string, begun string) (
 	return s.keysUnder(cmd, args[0], begun)
 }
 
+// completeKeyAndFile completes a key and, behind it, a file.
+func (s *session) completeKeyAndFile(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 2 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return s.completeKey(cmd, args, begun)
+}
+
+// completeSchema completes a prefix that has a schema.
+func (s *session) completeSchema(cmd *cobra.Command, args []string, _ string) (offered []cobra.Completion, _ cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		s.briefly(cmd, func(ctx context.Context, c *client.Client) {
+			schemas, _ := c.Schemas(ctx, args[0], client.ReadOptions{Consistency: client.Local}) // none without an answer
+			for _, one := range schemas {
+				offered = append(offered, one.Prefix)
+			}
+		})
+	}
+	return offered, cobra.ShellCompDirectiveNoFileComp
+}
+
 // completePrefix completes the value of a flag --prefix in the same way.
 func (s *session) completePrefix(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) == 0 {
@@ -35,28 +56,35 @@ func (s *session) completePrefix(cmd *cobra.Command, args []string, begun string
 	return s.keysUnder(cmd, args[0], begun)
 }
 
-func (s *session) keysUnder(cmd *cobra.Command, namespace, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	nothing := cobra.ShellCompDirectiveNoFileComp
+func (s *session) keysUnder(cmd *cobra.Command, namespace, begun string) (offered []cobra.Completion, _ cobra.ShellCompDirective) {
+	directive := cobra.ShellCompDirectiveNoFileComp
+	s.briefly(cmd, func(ctx context.Context, c *client.Client) {
+		page, err := c.List(ctx, namespace, client.ListOptions{
+			ReadOptions: client.ReadOptions{Consistency: client.Local}, Prefix: begun, Delimiter: "/", Limit: completionItems,
+		})
+		if err != nil {
+			return
+		}
+		offered = page.Prefixes // which go on: no space is put behind them
+		if len(offered) > 0 {
+			directive |= cobra.ShellCompDirectiveNoSpace
+		}
+		for _, entry := range page.Entries {
+			offered = append(offered, entry.Key)
+		}
+	})
+	return offered, directive
+}
+
+// briefly has a cluster asked, within the time that a person waits for a completion.
+func (s *session) briefly(cmd *cobra.Command, ask func(context.Context, *client.Client)) {
 	c, err := client.New(client.Options{Endpoints: s.endpoints, HTTPClient: &http.Client{Transport: newTransport()},
 		AttemptTimeout: completionTime / time.Duration(max(1, len(s.endpoints))), Attempts: len(s.endpoints)})
 	if err != nil {
-		return nil, nothing
+		return
 	}
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
-	page, err := c.List(ctx, namespace, client.ListOptions{
-		ReadOptions: client.ReadOptions{Consistency: client.Local}, Prefix: begun, Delimiter: "/", Limit: completionItems,
-	})
-	if err != nil {
-		return nil, nothing
-	}
-	offered := page.Prefixes // which go on: no space is put behind them
-	if len(offered) > 0 {
-		nothing |= cobra.ShellCompDirectiveNoSpace
-	}
-	for _, entry := range page.Entries {
-		offered = append(offered, entry.Key)
-	}
-	return offered, nothing
+	ask(ctx, c)
 }

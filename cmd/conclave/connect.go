@@ -61,3 +61,23 @@ func (s *session) connect(cmd *cobra.Command) (context.Context, context.CancelFu
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.timeout)
 	return ctx, func() { cancel(); c.Close() }, c, nil
 }
+
+// writing is a client with the time that a write may take.
+type writing struct {
+	*client.Client
+	ctx context.Context
+}
+
+// writing carries out a write, and prints the revision that it made.
+func (s *session) writing(cmd *cobra.Command, write func(writing) (revision uint64, err error)) error {
+	ctx, cancel, c, err := s.connect(cmd)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	revision, err := write(writing{c, ctx})
+	if err != nil {
+		return err
+	}
+	return s.showRevision(revision)
+}

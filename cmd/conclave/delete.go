@@ -9,6 +9,7 @@ import (
 // deleteCommand deletes one key and prints the revision that this made.
 func (s *session) deleteCommand() *cobra.Command {
 	var options client.DeleteOptions
+	var on condition
 	cmd := &cobra.Command{
 		Use:               "delete NAMESPACE KEY",
 		Short:             "Delete a key",
@@ -17,22 +18,11 @@ func (s *session) deleteCommand() *cobra.Command {
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: s.completeKey,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkCondition(cmd); err != nil {
-				return err
-			}
-			ctx, cancel, c, err := s.connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer cancel()
-			revision, err := c.Delete(ctx, args[0], args[1], options)
-			if err != nil {
-				return err
-			}
-			return s.showRevision(revision)
+			options.IfRevision, options.IfExists = on.revision, on.exists
+			return s.writing(cmd, func(w writing) (uint64, error) { return w.Delete(w.ctx, args[0], args[1], options) })
 		},
 	}
-	matchFlag(cmd, &options.IfRevision)
+	matchFlag(cmd, &on)
 	idempotencyFlag(cmd, &options.IdempotencyKey)
 	return cmd
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,24 +27,55 @@ func readFlags(cmd *cobra.Command, o *client.ReadOptions) {
 		[]string{"linear", "session", "bounded", "local"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// matchFlag adds the condition on a key's revision.
-func matchFlag(cmd *cobra.Command, revision *uint64) {
-	cmd.Flags().Uint64Var(revision, "if-match", 0, "change the key only if this is its revision now")
+// condition is the value of --if-match: what must be there.
+type condition struct {
+	// revision is the one that it must have, 0 for any.
+	revision uint64
+	// exists: it must be there, whatever it is.
+	exists bool
+}
+
+// Set, String and Type make it a flag's value. An entity tag, which has quotes around
+// the revision, will do too.
+func (c *condition) Set(text string) error {
+	if text == "*" {
+		*c = condition{exists: true}
+		return nil
+	}
+	revision, err := strconv.ParseUint(strings.Trim(text, `"`), 10, 64)
+	switch {
+	case err != nil:
+		return errors.New("want a revision, or '*' for whatever is there")
+	case revision == 0:
+		return errors.New("no key has this revision; to write only what is absent, put --if-absent")
+	}
+	*c = condition{revision: revision}
+	return nil
+}
+
+func (c *condition) String() string {
+	switch {
+	case c.exists:
+		return "*"
+	case c.revision != 0:
+		return strconv.FormatUint(c.revision, 10)
+	}
+	return ""
+}
+
+// Type is the name of the kind of value in help.
+func (c *condition) Type() string { return "REVISION" }
+
+// matchFlag adds the condition on what is written.
+func matchFlag(cmd *cobra.Command, on *condition) {
+	cmd.Flags().Var(on, "if-match", "change it only if this is its revision now, or '*': only if it is there")
+	complete(cmd, "if-match", cobra.NoFileCompletions)
 }
 
 // idempotencyFlag adds the name by which nodes know a write again.
 func idempotencyFlag(cmd *cobra.Command, key *string) {
 	cmd.Flags().StringVar(key, "idempotency-key", "",
 		"a name for this write, 1 to 255 characters: sent again within ten minutes it gets its first answer")
-}
-
-// checkCondition refuses a condition that would silently be none.
-func checkCondition(cmd *cobra.Command) error {
-	flag := cmd.Flag("if-match")
-	if flag.Changed && flag.Value.String() == "0" {
-		return errors.New("--if-match 0: no key has this revision; to write only what is absent, put --if-absent")
-	}
-	return nil
 }
 
 // complete sets what completes the value of a flag.

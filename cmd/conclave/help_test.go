@@ -37,3 +37,13 @@ func visit(cmd *cobra.Command, do func(*cobra.Command)) {
 		visit(child, do)
 	}
 }
+
+func TestTheHelpOfEveryCommandHasAnExample(t *testing.T) {
+	s := &session{program: program{name: "conclave"}, output: outputText}
+	visit(s.command(), func(cmd *cobra.Command) {
+		words := strings.Join(strings.Fields(cmd.Example), " ") + " "
+		if !strings.Contains(words, cmd.CommandPath()+" ") {
+			t.Errorf("%s: no example calls it: %q", cmd.CommandPath(), cmd.Example)
+		}
+	})
+}

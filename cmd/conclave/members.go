@@ -42,7 +42,7 @@ type council struct {
 // membersCommand builds the commands about members.
 func (s *session) membersCommand() *cobra.Command {
 	c := &council{session: s}
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "members",
 		Short: "Show and change the members of a cluster",
 		Long: `Show and change the members of a cluster, through the operations ports of its nodes.
@@ -50,14 +50,13 @@ func (s *session) membersCommand() *cobra.Command {
 Name as many nodes as there are with --ops: only the leader makes changes, and it is
 found among them. The token comes from --token-file, or from CONCLAVE_ADMIN_TOKEN.
 On a cluster that an operator runs, it alone changes the membership.`,
-		Args: cobra.NoArgs,
-	}
+		Example: "  conclave members list --ops http://cfg-0:8402,http://cfg-1:8402 --token-file token",
+	}, c.listCommand(), c.addCommand(), c.promoteCommand(), c.removeCommand(),
+		c.transferCommand(), c.snapshotCommand(), c.verifyCommand())
 	flags := cmd.PersistentFlags()
 	flags.StringSliceVar(&c.ops, "ops", nil, "operations ports of nodes, URL,URL,...; also from CONCLAVE_OPS (default "+defaultOps+")")
 	flags.StringVar(&c.tokenFile, "token-file", "", "file whose first line is the bearer token; also from CONCLAVE_ADMIN_TOKEN_FILE")
 	flags.StringVar(&c.token, "token", "", "the bearer token itself; better in CONCLAVE_ADMIN_TOKEN, where others don't see it")
-	cmd.AddCommand(c.listCommand(), c.addCommand(), c.promoteCommand(), c.removeCommand(),
-		c.transferCommand(), c.snapshotCommand(), c.verifyCommand())
 	return cmd
 }
 
@@ -248,9 +247,11 @@ func (e *memberError) Error() string { return e.text }
 // listCommand shows the members, as the leader sees them if it can be asked.
 func (c *council) listCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the members and how far each one is",
-		Args:  cobra.NoArgs,
+		Use:               "list",
+		Short:             "List the members and how far each one is",
+		Example:           "  conclave members list --ops http://cfg-0:8402,http://cfg-1:8402,http://cfg-2:8402",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: c.asking(func(ctx context.Context, _ []string) error {
 			status, err := c.view(ctx)
 			if err != nil {

@@ -52,6 +52,8 @@ or whose disk was wiped. --node names its operations port, which tells the rest;
 otherwise give its member ID, its name and the address at which its peers reach it.
 A learner receives the log and does not vote. Where a disk was wiped, remove the old
 member first, by its ID: a node that is a voter already can't become another one.`,
+		Example:           "  conclave members add --node http://cfg-3:8402 --promote\n  conclave members add 00000000000000dd cfg-3 cfg-3:8401",
+		ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if node != "" {
 				return cobra.NoArgs(cmd, args)
@@ -170,9 +172,11 @@ func (c *council) promote(ctx context.Context, who string, patient bool) (*admin
 
 func (c *council) promoteCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "promote {NAME | ID}",
-		Short: "Make a learner that has caught up a voter",
-		Args:  cobra.ExactArgs(1),
+		Use:               "promote {NAME | ID}",
+		Short:             "Make a learner that has caught up a voter",
+		Example:           "  conclave members promote cfg-3",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              cobra.ExactArgs(1),
 		RunE: c.changing(func(ctx context.Context, args []string) (*admin.Membership, string, error) {
 			membership, err := c.promote(ctx, args[0], false)
 			return membership, args[0] + " votes", err
@@ -195,9 +199,11 @@ func (c *council) removeCommand() *cobra.Command {
 		return membership, "removed " + args[0], err
 	})
 	cmd := &cobra.Command{
-		Use:   "remove {NAME | ID} --yes",
-		Short: "Remove a member; its node serves nobody any more",
-		Args:  cobra.ExactArgs(1),
+		Use:               "remove {NAME | ID} --yes",
+		Short:             "Remove a member; its node serves nobody any more",
+		Example:           "  conclave members remove cfg-3 --yes",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes {
 				return fmt.Errorf("removing %s ends its part in the cluster: repeat with --yes if that is meant", args[0])
@@ -212,9 +218,11 @@ func (c *council) removeCommand() *cobra.Command {
 // transferCommand hands the leadership over.
 func (c *council) transferCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "transfer [NAME | ID]",
-		Short: "Hand the leadership over, to a voter or to the one best prepared",
-		Args:  cobra.MaximumNArgs(1),
+		Use:               "transfer [NAME | ID]",
+		Short:             "Hand the leadership over, to a voter or to the one best prepared",
+		Example:           "  conclave members transfer cfg-1",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              cobra.MaximumNArgs(1),
 		RunE: c.asking(func(ctx context.Context, args []string) error {
 			client, status, err := c.leader(ctx)
 			if err != nil {

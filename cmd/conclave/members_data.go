@@ -17,9 +17,11 @@ import (
 // snapshotCommand makes every node that was named write a snapshot.
 func (c *council) snapshotCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "snapshot",
-		Short: "Make the nodes named by --ops write a snapshot now, from which their logs can be cut",
-		Args:  cobra.NoArgs,
+		Use:               "snapshot",
+		Short:             "Make the nodes named by --ops write a snapshot now, from which their logs can be cut",
+		Example:           "  conclave members snapshot --ops http://cfg-0:8402",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              cobra.NoArgs,
 		RunE: c.asking(func(ctx context.Context, _ []string) error {
 			for _, url := range c.ops {
 				snapshot, err := c.client(url).Snapshot(ctx)
@@ -64,9 +66,11 @@ type comparison struct {
 // their states.
 func (c *council) verifyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "verify",
-		Short: "Make the nodes named by --ops read their whole log and newest snapshot, and compare their states",
-		Args:  cobra.NoArgs,
+		Use:               "verify",
+		Short:             "Make the nodes named by --ops read their whole log and newest snapshot, and compare their states",
+		Example:           "  conclave members verify --ops http://cfg-0:8402,http://cfg-1:8402,http://cfg-2:8402",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              cobra.NoArgs,
 		RunE: c.asking(func(ctx context.Context, _ []string) error {
 			verdicts := c.verifyAll(ctx)
 			compared := c.compare(ctx, verdicts)

@@ -26,6 +26,7 @@ var typesByExtension = map[string]string{
 // putCommand writes one value and prints the revision that this made.
 func (s *session) putCommand() *cobra.Command {
 	var options client.PutOptions
+	var on condition
 	var text string
 	cmd := &cobra.Command{
 		Use:   "put NAMESPACE KEY [FILE|-]",
@@ -35,17 +36,9 @@ its media type, is told by the file's name unless --type says it.`,
 		Example: `  conclave put pay db/url --value postgres://db
   conclave put pay app.json app.json --if-match 42
   conclave put pay app.json - --type application/json --if-absent < app.json`,
-		Args: cobra.RangeArgs(2, 3),
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			if len(args) == 2 {
-				return nil, cobra.ShellCompDirectiveDefault // a file
-			}
-			return s.completeKey(cmd, args, begun)
-		},
+		Args:              cobra.RangeArgs(2, 3),
+		ValidArgsFunction: s.completeKeyAndFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkCondition(cmd); err != nil {
-				return err
-			}
 			value, mediaType, err := s.value(cmd, args[2:], text)
 			if err != nil {
 				return err
@@ -53,21 +46,13 @@ its media type, is told by the file's name unless --type says it.`,
 			if options.Type == "" {
 				options.Type = mediaType
 			}
-			ctx, cancel, c, err := s.connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer cancel()
-			revision, err := c.Put(ctx, args[0], args[1], value, options)
-			if err != nil {
-				return err
-			}
-			return s.showRevision(revision)
+			options.IfRevision, options.IfExists = on.revision, on.exists
+			return s.writing(cmd, func(w writing) (uint64, error) { return w.Put(w.ctx, args[0], args[1], value, options) })
 		},
 	}
 	cmd.Flags().StringVar(&text, "value", "", "the value itself")
 	cmd.Flags().StringVar(&options.Type, "type", "", "media type; otherwise told by the file's name")
-	matchFlag(cmd, &options.IfRevision)
+	matchFlag(cmd, &on)
 	idempotencyFlag(cmd, &options.IdempotencyKey)
 	cmd.Flags().BoolVar(&options.IfAbsent, "if-absent", false, "write only if there is no such key")
 	cmd.Flags().BoolVar(&options.DryRun, "dry-run", false, "write nothing, and tell whether it would be written now; the revision is the store's")
@@ -85,23 +70,31 @@ func (s *session) value(cmd *cobra.Command, files []string, text string) (value 
 		return nil, "", errors.New("give the value once: as FILE, as - for standard input, or with --value")
 	case given:
 		return []byte(text), "text/plain; charset=utf-8", nil
-	case files[0] == "-":
+	}
+	value, mediaType, err = s.fileValue(files[0])
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("there is no file %s; a value on the command line goes behind --value", files[0])
+	}
+	return value, mediaType, err
+}
+
+// fileValue reads a value from a file, or from standard input for -, with the media
+// type that the file's name tells.
+func (s *session) fileValue(name string) (value []byte, mediaType string, err error) {
+	if name == "-" {
 		value, err = readValue(s.in, "standard input")
 		return value, "application/octet-stream", err
 	}
-	file, err := os.Open(files[0])
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, "", fmt.Errorf("there is no file %s; a value on the command line goes behind --value", files[0])
-	}
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, "", err
 	}
 	defer file.Close()
-	mediaType, known := typesByExtension[filepath.Ext(files[0])]
+	mediaType, known := typesByExtension[filepath.Ext(name)]
 	if !known {
 		mediaType = "application/octet-stream"
 	}
-	value, err = readValue(file, files[0])
+	value, err = readValue(file, name)
 	return value, mediaType, err
 }
 

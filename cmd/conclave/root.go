@@ -51,7 +51,7 @@ func (p program) run(ctx context.Context, args []string) int {
 		fmt.Fprintf(p.err, "How to call it: %s --help\n", called.CommandPath())
 		return exitUsage
 	}
-	if next := s.advice(err); next != "" {
+	if next := s.advice(called, err); next != "" {
 		fmt.Fprintln(p.err, next)
 	}
 	return exitStatus(err)
@@ -70,6 +70,7 @@ func (s *session) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "conclave",
 		Short:         "Read and write the configuration that a Conclave cluster keeps",
+		Example:       "  conclave put pay db/url --value postgres://db\n  conclave get pay db/url",
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -81,18 +82,37 @@ func (s *session) command() *cobra.Command {
 	flags.VarP(&s.output, "output", "o", "text, json or yaml")
 	complete(root, "output", completeOutput)
 	complete(root, "endpoint", cobra.NoFileCompletions)
-	root.AddCommand(s.getCommand(), s.putCommand(), s.editCommand(), s.deleteCommand(), s.txnCommand(), s.listCommand(),
-		s.watchCommand(), s.historyCommand(), s.diffCommand(), s.rollbackCommand(), s.renderCommand(), s.exportCommand(), s.importCommand(), s.statusCommand(),
-		s.membersCommand(), s.versionCommand())
+	root.AddCommand(s.getCommand(), s.putCommand(), s.patchCommand(), s.editCommand(), s.deleteCommand(), s.txnCommand(), s.listCommand(),
+		s.watchCommand(), s.historyCommand(), s.diffCommand(), s.rollbackCommand(), s.renderCommand(), s.exportCommand(), s.importCommand(),
+		s.schemaCommand(), s.settingsCommand(), s.usageCommand(), s.statusCommand(), s.membersCommand(), s.versionCommand())
 	return root
+}
+
+// group makes a command of what only holds others: alone it shows what they are, and
+// another word behind it is a mistake.
+func group(cmd *cobra.Command, children ...*cobra.Command) *cobra.Command {
+	cmd.DisableFlagsInUseLine = true
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return fmt.Errorf("there is no command %q in %s", args[0], cmd.CommandPath())
+	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(children...)
+	return cmd
 }
 
 // versionCommand prints what this program is, and asks nobody.
 func (s *session) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version of this program",
-		Args:  cobra.NoArgs,
+		Use:               "version",
+		Short:             "Print the version of this program",
+		Long:              "Print the version of this program. Those of the nodes are in conclave status.",
+		Example:           "  conclave version --output json",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			return s.show(map[string]string{"version": version}, func() error {
 				_, err := fmt.Fprintln(s.out, version)

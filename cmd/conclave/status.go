@@ -11,9 +11,11 @@ import (
 // statusCommand prints the cluster as the node that answers sees it.
 func (s *session) statusCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "status",
-		Short: "Show the cluster as the node at the endpoint sees it",
-		Args:  cobra.NoArgs,
+		Use:               "status",
+		Short:             "Show the cluster as the node at the endpoint sees it",
+		Example:           "  conclave status --output json",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel, c, err := s.connect(cmd)
 			if err != nil {

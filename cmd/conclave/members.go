@@ -171,10 +171,13 @@ func (c *council) reports(ctx context.Context) (all []report, leader *report) {
 // leader finds the leader among the nodes that were named, and its status. While
 // none leads it waits, as elections pass.
 func (c *council) leader(ctx context.Context) (*admin.Client, *admin.Status, error) {
-	for {
+	for before := error(nil); ; {
 		all, leader := c.reports(ctx)
 		if leader != nil {
 			return leader.client, leader.status, nil
+		}
+		if before != nil && ctx.Err() != nil {
+			return nil, nil, before // this time the nodes had no time to answer
 		}
 		name, err := "", error(nil)
 		for _, r := range all {
@@ -198,6 +201,7 @@ func (c *council) leader(ctx context.Context) (*admin.Client, *admin.Status, err
 		case <-ctx.Done():
 			return nil, nil, err
 		case <-time.After(membersPause):
+			before = err
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,6 +22,8 @@ import (
 type opsNode struct {
 	mu     sync.Mutex
 	status admin.Status
+	// looked, if not nil, is called for each request for the status.
+	looked func()
 	// answer answers everything but the status.
 	answer func(n *opsNode, request string) (status int, body any)
 	// heard holds the requests other than for the status, with If-Match and body.
@@ -39,6 +42,8 @@ func (n *opsNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		request := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/admin/v1/")
 		n.heard = append(n.heard, strings.TrimSpace(request+" "+r.Header.Get("If-Match")+" "+string(body)))
 		status, answer = n.answer(n, request)
+	case n.looked != nil:
+		n.looked()
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if status != http.StatusOK {
@@ -51,6 +56,11 @@ func (n *opsNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // members runs one command line against operations ports.
 func members(t *testing.T, nodes []*opsNode, args ...string) outcome {
 	t.Helper()
+	return membersUntil(t.Context(), nodes, args...)
+}
+
+// membersUntil does so until it ends or is interrupted.
+func membersUntil(ctx context.Context, nodes []*opsNode, args ...string) outcome {
 	var urls []string
 	for _, n := range nodes {
 		server := httptest.NewServer(n)
@@ -64,7 +74,7 @@ func members(t *testing.T, nodes []*opsNode, args ...string) outcome {
 		}
 	}
 	p := program{name: "conclave", env: environment(strings.Join(urls, ",")), out: &out, err: &err}
-	status := p.run(t.Context(), append([]string{"members"}, args...))
+	status := p.run(ctx, append([]string{"members"}, args...))
 	text := out.String() + err.String()
 	for k, url := range urls {
 		text = strings.ReplaceAll(text, url, fmt.Sprint("NODE-", k))
@@ -220,7 +230,6 @@ func TestErrorsAboutMembersSayWhatToDoNext(t *testing.T) {
 		says   string
 	}{
 		"another leads":     {followerStatus(), done, "promote cfg-2", 1, "Name the operations port of cfg-1 too"},
-		"nobody leads":      {admin.Status{}, done, "transfer --timeout 300ms", 1, "A majority of the voters must run"},
 		"no such member":    {leaderStatus(), done, "remove cfg-9 --yes", 3, "conclave members list"},
 		"no promotion yet":  {leaderStatus(), done, "promote cfg-2", 1, "cfg-2 can't vote yet: the member has not been heard lately"},
 		"two of one name":   {twoOfOneName(), done, "remove cfg-0 --yes", 1, "2 members are named \"cfg-0\": give the ID of the one that is meant, 000000000000000a or 000000000000000d"},
@@ -243,6 +252,21 @@ func TestErrorsAboutMembersSayWhatToDoNext(t *testing.T) {
 				t.Errorf("got %+v, want status %d and %q", got, c.exit, c.says)
 			}
 		})
+	}
+}
+
+func TestWhoeverStopsWaitingForALeaderIsToldWhatItTakes(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	looks := 0
+	alone := &opsNode{looked: func() {
+		if looks++; looks == 3 {
+			interrupt()
+		}
+	}}
+	got := membersUntil(ctx, []*opsNode{alone}, "transfer", "--timeout", "10m")
+	if got.status != exitFailure || !strings.Contains(got.out, "no leader is known") || !strings.Contains(got.out, "A majority of the voters must run") {
+		t.Errorf("got %+v, want that no leader is known, and what it takes", got)
 	}
 }
 

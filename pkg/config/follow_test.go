@@ -375,3 +375,41 @@ func TestFollowersMissNothingBesideAWriter(t *testing.T) {
 	}
 	following.Wait()
 }
+
+func TestAnOwnerWithoutAGoroutineDeliversHimself(t *testing.T) {
+	store, fake := newStore(t, config.StoreOptions{})
+	inside, err := store.Follow("pay", "a", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inside.Close()
+	outside, err := store.Follow("pay", "b", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close()
+	woken := func(f *config.Follower) bool {
+		select {
+		case <-f.Changed():
+			return true
+		default:
+			return false
+		}
+	}
+	for _, f := range []*config.Follower{inside, outside} {
+		if told, _, err := f.Next(); told != nil || err != nil || woken(f) {
+			t.Fatalf("before any change: %v, %v", told, err)
+		}
+	}
+	fake.apply(put("a", "1"))
+	if woken(inside) {
+		t.Error("woken before delivery")
+	}
+	store.Deliver()
+	if !woken(inside) || woken(outside) {
+		t.Errorf("after delivery the one whose prefix changed is woken: %t, the other: %t", woken(inside), woken(outside))
+	}
+	if told, whole, err := inside.Next(); err != nil || told == nil || told.Number != 1 || !whole {
+		t.Errorf("it is told %+v, %t, %v", told, whole, err)
+	}
+}

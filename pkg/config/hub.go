@@ -14,6 +14,8 @@ type hub struct {
 	watches atomic.Int64
 	// wake holds a token while there is something to deliver.
 	wake chan struct{}
+	// batch is what deliver works on, and empty otherwise.
+	batch changeList
 	// delivered is the revision up to which every watch that was open was told.
 	delivered atomic.Uint64
 
@@ -130,23 +132,27 @@ func (h *hub) announce(changes *changeList, upTo uint64) {
 
 // run delivers until ctx ends.
 func (h *hub) run(ctx context.Context) {
-	var batch changeList
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.wake:
+			h.deliver()
 		}
-		h.pendingMu.Lock()
-		batch, h.pending = h.pending, batch
-		upTo := h.pendingUpTo
-		h.pendingMu.Unlock()
-		for _, t := range h.detach(&batch) {
-			close(t.changed)
-		}
-		h.delivered.Store(upTo)
-		batch.reset()
 	}
+}
+
+// deliver wakes those whose keys changed. One goroutine at a time does.
+func (h *hub) deliver() {
+	h.pendingMu.Lock()
+	h.batch, h.pending = h.pending, h.batch
+	upTo := h.pendingUpTo
+	h.pendingMu.Unlock()
+	for _, t := range h.detach(&h.batch) {
+		close(t.changed)
+	}
+	h.delivered.Store(upTo)
+	h.batch.reset()
 }
 
 // detach takes the topics that a batch of changes concerns out of the tables.

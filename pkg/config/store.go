@@ -76,6 +76,10 @@ func (s *Store) Run(ctx context.Context) error {
 	return nil
 }
 
+// Deliver delivers to watches what was published before the call. It is for an
+// owner who runs everything in one goroutine, and so doesn't call Run.
+func (s *Store) Deliver() { s.state.hub.deliver() }
+
 // Put writes a value. A nil error means that it is durable on a majority and
 // that every later linear read, and every read of this member, sees it.
 // Errors: ErrInvalid, ErrTooLarge, ErrConflict, ErrQuota, ErrSchema,

@@ -2,8 +2,6 @@ package sim
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/conclave-dev/conclave/pkg/config"
@@ -25,6 +23,8 @@ type client struct {
 	known map[string]sight
 	now   *operation
 	done  []*operation
+	// keyed are the newest requests with an idempotency key, which may be sent again.
+	keyed []*request
 }
 
 // sight is what a key held; revision 0 stands for no such key.
@@ -33,12 +33,13 @@ type sight struct {
 	revision uint64
 }
 
-// operation is a client's request and what became of it.
+// operation is a client's request as one node got it, and what became of that.
 type operation struct {
-	client *client
-	node   *node
-	life   int
-	id     raft.RequestID
+	client  *client
+	request *request
+	node    *node
+	life    int
+	id      raft.RequestID
 	// asked is set once the node has the request, ended once the client has its
 	// answer or waits no longer.
 	asked, ended bool
@@ -74,55 +75,29 @@ func (c *client) begin() {
 		return
 	}
 	c.favourite = n.slot
-	c.do(n, c.draw())
-}
-
-// draw makes the next operation up.
-func (c *client) draw() history.Operation {
-	w, o := c.w, &c.w.options
-	record := history.Operation{Worker: c.number, Kind: history.Put, Key: fmt.Sprintf("k%d", 1+w.random.IntN(o.Keys))}
-	switch {
-	case w.chance(o.Reads):
-		record.Kind = history.Get
-		return record
-	case w.chance(o.Deletes):
-		record.Kind = history.Delete
-		return record
-	case w.chance(o.Swaps):
-		record.Kind = history.Swap
-		record.Demand, record.Demanded = c.known[record.Key].revision, c.known[record.Key].value
+	r := c.again()
+	if r == nil {
+		r = c.draw()
+	} else if c.w.chance(0.7) {
+		n = c.w.running()
 	}
-	w.sequence++
-	record.Value = fmt.Sprintf("v%d", w.sequence)
-	if room := o.ValueBytes - len(record.Value); room > 0 {
-		record.Value += strings.Repeat(".", w.random.IntN(room))
-	}
-	return record
-}
-
-// encode returns the command of a write.
-func encode(o *history.Operation) ([]byte, error) {
-	if o.Kind == history.Delete {
-		command := config.Delete{Namespace: namespace, Key: o.Key}
-		return command.Encode()
-	}
-	command := config.Put{Namespace: namespace, Key: o.Key, Value: []byte(o.Value)}
-	if o.Kind == history.Swap {
-		command.If = config.IfRevision(o.Demand)
-	}
-	return command.Encode()
+	c.do(n, r)
 }
 
 // do begins an operation at a node.
-func (c *client) do(n *node, record history.Operation) {
+func (c *client) do(n *node, r *request) {
 	w := c.w
-	op := &operation{client: c, node: n, life: n.life, floor: w.oracle.commit(), record: record}
+	op := &operation{client: c, request: r, node: n, life: n.life, floor: w.oracle.commit(), record: r.Operation}
+	if len(r.attempts) > 0 {
+		w.count(Repetitions)
+	}
+	r.attempts = append(r.attempts, op)
 	op.record.Start = w.now
 	c.now = op
 	c.done = append(c.done, op)
-	if record.Kind != history.Get {
+	if r.Kind != history.Get {
 		var err error
-		op.command, err = encode(&op.record)
+		op.command, err = r.encode(&w.options)
 		n.must(err)
 		w.oracle.commands[&op.command[0]] = op
 	}
@@ -136,7 +111,7 @@ func (op *operation) ask() {
 		return
 	}
 	op.asked = true
-	op.client.w.trace.tell(traceAsked, op.node, "client %d asks: %s %s %s", op.client.number, op.record.Kind, op.record.Key, op.record.Value)
+	op.client.w.trace.tell(traceAsked, op.node, "client %d asks: %v", op.client.number, op.request)
 	op.node.ask(func(id raft.RequestID) replica.Event {
 		op.id = id
 		if op.record.Kind == history.Get {
@@ -228,30 +203,47 @@ func (op *operation) read(a replica.Answer) {
 func (op *operation) written(a replica.Answer) {
 	w := op.client.w
 	result, ok := a.Result.(config.Result)
-	if !ok || w.oracle.application(a.Index).operation != op || op.result != result {
-		w.fail("client %d is told by %v that its write is entry %d with %+v; applied it was at %d with %+v",
-			op.client.number, op.node, a.Index, a.Result, op.appliedAt, op.result)
+	if !ok || w.oracle.application(a.Index).operation != op || !sameResult(op.result, result) {
+		w.fail("client %d is told by %v that its write is entry %d with %s; applied it was at %d with %s",
+			op.client.number, op.node, a.Index, resultText(result), op.appliedAt, resultText(op.result))
 	}
 	if op.appliedAt <= op.floor {
 		w.fail("client %d is told by %v that its write is entry %d; when it asked, %d was committed", op.client.number, op.node, a.Index, op.floor)
 	}
-	outcome, revision := describe(result)
-	op.record.Revision = revision
-	op.finish(outcome, "")
+	op.describe(&op.record, result)
+	op.finish(op.record.Outcome, "")
 }
 
-// describe returns a result in the history's words.
-func describe(r config.Result) (history.Outcome, uint64) {
+// describe puts a result into the history's words.
+func (op *operation) describe(o *history.Operation, r config.Result) {
 	switch r.Outcome {
 	case config.OutcomeApplied:
-		return history.Done, r.Revision
+		o.Outcome, o.Revision = history.Done, r.Revision
 	case config.OutcomeConflict:
-		return history.Conflict, r.Current
+		o.Outcome, o.Revision = history.Conflict, r.Current
 	case config.OutcomeNotFound:
-		return history.Absent, 0
+		o.Outcome, o.Revision = history.Absent, 0
+	case config.OutcomeIdempotencyReused:
+		o.Outcome, o.Revision = misused, 0
 	default:
-		return history.Rejected, 0
+		o.Outcome, o.Revision = history.Rejected, 0
 	}
+	if o.Kind != history.Txn || r.Txn == nil {
+		return
+	}
+	if o.Revision = 0; r.Changes > 0 {
+		o.Revision = r.Revision
+	}
+	t := *o.Txn
+	t.Succeeded, t.Saw = r.Txn.Succeeded, nil
+	for i, done := range r.Txn.Operations {
+		saw := history.Sight{}
+		if t.Branch()[i].Kind == history.Get {
+			saw = history.Sight{Revision: done.Revision, Value: op.client.w.oracle.model.at(t.Branch()[i].Key, done.Revision).value}
+		}
+		t.Saw = append(t.Saw, saw)
+	}
+	o.Txn, o.Standing = &t, r.Revision
 }
 
 // finish notes the outcome, and lets the client go on.
@@ -262,15 +254,36 @@ func (op *operation) finish(outcome history.Outcome, text string) {
 	op.record.Outcome, op.record.Error, op.record.End = outcome, text, w.now
 	op.count()
 	w.trace.tell(traceAnswered, op.node, "client %d is told: %s %s, revision %d %s", c.number, op.record.Kind, outcome, op.record.Revision, text)
-	if outcome == history.Done || outcome == history.Absent {
-		c.known[op.record.Key] = sight{op.record.Value, op.record.Revision}
-		if op.record.Kind == history.Delete {
-			c.known[op.record.Key] = sight{}
-		}
+	if outcome != history.Unknown && outcome != history.Rejected && !op.request.answered {
+		op.request.answered = true
+		op.learn()
 	}
 	if c.now == op {
 		c.now = nil
 		c.pause()
+	}
+}
+
+// learn lets the client know what it was told of keys.
+func (op *operation) learn() {
+	known, o := op.client.known, &op.record
+	switch {
+	case o.Outcome != history.Done && o.Outcome != history.Absent:
+	case o.Kind == history.Delete:
+		known[o.Key] = sight{}
+	case o.Kind != history.Txn:
+		known[o.Key] = sight{o.Value, o.Revision}
+	default:
+		for i, s := range o.Txn.Branch() {
+			switch s.Kind {
+			case history.Get:
+				known[s.Key] = sight{o.Txn.Saw[i].Value, o.Txn.Saw[i].Revision}
+			case history.Put:
+				known[s.Key] = sight{s.Value, o.Revision}
+			default:
+				known[s.Key] = sight{}
+			}
+		}
 	}
 }
 
@@ -288,38 +301,16 @@ func (op *operation) count() {
 		}
 	case history.Conflict:
 		w.count(Conflicts)
+	case misused:
+		w.count(KeysMisused)
 	default:
 		if get {
 			w.count(ReadsAnswered)
 		} else {
 			w.count(WritesAcknowledged)
 		}
-	}
-}
-
-// judgeHistory lets the checker of histories look at what clients saw. What a
-// write of unknown outcome did is known by now, though its client never learned
-// of it: it happened before it was first applied, or never will. So every write
-// has a revision, and every history can be decided.
-func (w *world) judgeHistory() {
-	var all history.History
-	for _, c := range w.clients {
-		for _, op := range c.done {
-			o := op.record
-			if o.Outcome == history.Unknown || !op.ended {
-				outcome, revision := describe(op.result)
-				if op.appliedAt == 0 || outcome != history.Done {
-					continue
-				}
-				w.count(WritesUnknownApplied)
-				o.Outcome, o.Revision, o.End = outcome, revision, max(o.Start, op.appliedTime)
-			}
-			if o.Outcome != history.Rejected {
-				all.Operations = append(all.Operations, o)
-			}
+		if op.record.Kind == history.Txn {
+			w.count(Transactions)
 		}
-	}
-	if err := all.Check(); err != nil {
-		w.fail("the history is not linearizable: %v", err)
 	}
 }

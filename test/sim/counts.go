@@ -37,6 +37,14 @@ const (
 	WritesUnknown
 	WritesUnknownApplied
 	CopiesApplied
+	Transactions
+	Repetitions
+	KeysMisused
+	WatchesFollowed
+	WatchesSynced
+	RevisionsTold
+	Bookmarks
+	Resyncs
 	ReadsAnswered
 	ReadsRefused
 	ReadsElsewhere
@@ -70,7 +78,8 @@ var counterNames = [counters]string{
 	"snapshots", "installed snapshots", "restores", "snapshot streams", "failed streams", "streams that arrived all the same",
 	"disk writes", "crashes with a lost write", "crashes with a kept write",
 	"messages delivered", "dropped", "cut", "repeated", "shortened",
-	"writes acknowledged", "refused", "refused for a full disk", "of unknown outcome", "of those applied", "copies in the log",
+	"writes acknowledged", "refused", "refused for a full disk", "of unknown outcome", "of those applied", "copies in the log", "transactions", "writes sent again", "idempotency keys used for two",
+	"watches", "states that watches begin with", "revisions told", "bookmarks", "resyncs",
 	"reads answered", "reads refused", "reads at others than leaders", "conflicts",
 	"changes of membership done", "refused", "unknown", "transfers done", "wipes",
 	"crashes", "restarts", "pauses", "isolations", "splits", "bridges", "one-way cuts", "slow links",

@@ -13,12 +13,19 @@
 // a number of election timeouts (see livenessTimeouts) a leader stands, every
 // member takes a write and a read, and all hold the same.
 //
+// Clients read, write, swap, delete and change several keys together; writes of
+// some have an idempotency key and are sent again, mostly to another node, when an
+// answer was lost, and now and then long after. Watchers follow a prefix at one node
+// after the other, each time from where they were.
+//
 // # Oracles
 //
 // They judge after every step by what leaves a node: messages, writes to its
 // disk, entries that it hands out to be applied, and answers to clients. What a
 // core thinks of itself is only looked at where nothing else tells it, and then
-// compared with the rest. See oracle.go for the list.
+// compared with the rest. What the store does is compared with a model that is told
+// what clients meant, and so is all that a watcher is told. See oracle.go for the
+// list.
 //
 // # Interface
 //

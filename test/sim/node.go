@@ -30,6 +30,7 @@ type node struct {
 	loop    *replica.Loop
 	storage rafttest.OpenedStorage
 	machine *config.State
+	store   *config.Store
 	boot    uint64
 	// writing is the write that the storage has and has not reported.
 	writing *raft.Write
@@ -54,6 +55,10 @@ type node struct {
 	// space is how much room the disk has, and base where its log begins.
 	space raft.Space
 	base  raft.Index
+	// delivered is the revision up to which watches were told, and delivering tells
+	// that they will be told more.
+	delivered  uint64
+	delivering bool
 	// pending are the requests that wait for an answer. It is only looked up.
 	pending map[raft.RequestID]func(replica.Answer)
 }
@@ -140,6 +145,7 @@ func (n *node) start() {
 	})
 	n.must(err)
 	n.machine = config.NewState()
+	n.store, n.delivered, n.delivering = newStore(n), 0, false
 	n.pending = map[raft.RequestID]func(replica.Answer){}
 	if n.storage.State.Snapshot.Index > 0 {
 		n.restore(n.storage.State.Snapshot)

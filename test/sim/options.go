@@ -76,13 +76,20 @@ type Options struct {
 	// Think is a client's average pause, Patience how long it waits.
 	Think    time.Duration
 	Patience time.Duration
-	// Reads, Swaps and Deletes are the chances of an operation to be one; the
-	// rest are puts.
-	Reads   float64
-	Swaps   float64
-	Deletes float64
+	// Reads, Transactions, Deletes and Swaps are the chances of an operation to be
+	// one; the rest are puts. Keyed is that of a write to have an idempotency key.
+	Reads        float64
+	Transactions float64
+	Deletes      float64
+	Swaps        float64
+	Keyed        float64
 	// ValueBytes bounds the values.
 	ValueBytes int
+	// Watchers watch, and look every WatchEvery on average.
+	Watchers   int
+	WatchEvery time.Duration
+	// HistoryRevisions is how many revisions the store keeps, 0 for its default.
+	HistoryRevisions uint64
 }
 
 // Draw returns the options of a seed.
@@ -184,6 +191,11 @@ func (o *Options) drawClients(r *rand.Rand) {
 	o.Swaps = pick(r, 0, 0.2, 0.4)
 	o.Deletes = pick(r, 0, 0.05, 0.2)
 	o.ValueBytes = pick(r, 8, 40, 300)
+	o.Transactions = pick(r, 0, 0.1, 0.4)
+	o.Keyed = pick(r, 0, 0.3, 0.8)
+	o.HistoryRevisions = pick[uint64](r, 0, 0, 3, 20)
+	o.Watchers = 1 + r.IntN(3)
+	o.WatchEvery = o.Duration / time.Duration(50+r.IntN(200))
 }
 
 // core returns what a node's core is made with; the node adds what is its own.
@@ -213,6 +225,6 @@ func (o *Options) String() string {
 			text += fmt.Sprintf(" %v", faultKind(kind))
 		}
 	}
-	return text + fmt.Sprintf("; a change every %v\n%d clients, %d keys, think %v, patience %v, reads %v, swaps %v, deletes %v, values up to %d B",
-		o.ChangeEvery, o.Clients, o.Keys, o.Think, o.Patience, o.Reads, o.Swaps, o.Deletes, o.ValueBytes)
+	return text + fmt.Sprintf("; a change every %v\n%d clients, %d keys, think %v, patience %v, reads %v, transactions %v, deletes %v, swaps %v, keyed %v, values up to %d B, history of %d, %d watchers every %v",
+		o.ChangeEvery, o.Clients, o.Keys, o.Think, o.Patience, o.Reads, o.Transactions, o.Deletes, o.Swaps, o.Keyed, o.ValueBytes, o.HistoryRevisions, o.Watchers, o.WatchEvery)
 }

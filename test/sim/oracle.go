@@ -33,7 +33,8 @@ import (
 //   - no change of the membership before a leader has committed in its term, no
 //     voter that lacks too much, no candidate without a vote, no handing over to a
 //     member that lacks anything (oracle_rule.go);
-//   - what clients are told: see operation.
+//   - the store does what its contract says: see model;
+//   - what clients are told: see operation, and what watches are: see watcher.
 type oracle struct {
 	w     *world
 	disks map[raft.MemberID]*shadow
@@ -58,6 +59,8 @@ type oracle struct {
 	commands map[*byte]*operation
 	// starts finds what each start of a member has proposed.
 	starts map[life]*start
+	// model is what the store must have done.
+	model model
 }
 
 // seen is an entry that was seen somewhere, and the term of the one before it.
@@ -107,6 +110,7 @@ func (o *oracle) init(w *world) {
 	o.requests = map[ballot]position{}
 	o.commands = map[*byte]*operation{}
 	o.starts = map[life]*start{}
+	o.model = newModel()
 	o.entries = [][]seen{nil}
 	o.committed = []raft.Term{0}
 }

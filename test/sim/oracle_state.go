@@ -16,8 +16,8 @@ func (o *oracle) application(i raft.Index) *application {
 // applied judges what applying an entry did.
 func (o *oracle) applied(n *node, e *raft.Entry, result config.Result) {
 	a := o.application(e.Index)
-	if a.known && a.result != result {
-		o.w.fail("State Machine Safety: %v applies entry %s with %+v, another had %+v", n, at(e.Index, e.Term), result, a.result)
+	if a.known && !sameResult(a.result, result) {
+		o.w.fail("State Machine Safety: %v applies entry %s with %s, another had %s", n, at(e.Index, e.Term), resultText(result), resultText(a.result))
 	}
 	a.known, a.result = true, result
 	if len(e.Data) == 0 {
@@ -35,6 +35,10 @@ func (o *oracle) applied(n *node, e *raft.Entry, result config.Result) {
 		o.w.fail("client %d was told %q, and yet its command is applied at %d", op.client.number, op.record.Error, e.Index)
 	}
 	if op.appliedAt == 0 {
+		if want := o.model.apply(op.request); !sameResult(want, result) {
+			o.w.fail("client %d asked: %v; %v applies it at %d with %s, and the model with %s",
+				op.client.number, op.request, n, e.Index, resultText(result), resultText(want))
+		}
 		op.appliedAt, op.appliedTime, op.result = e.Index, o.w.now, result
 	}
 }
@@ -83,9 +87,9 @@ func (o *oracle) named(op *operation, e *raft.Entry) {
 // return what the first did as long as that is kept.
 func (o *oracle) repeated(op *operation, e *raft.Entry, result config.Result) {
 	o.w.count(CopiesApplied)
-	if e.Origin == (raft.Origin{}) || result != op.result && result.Outcome != config.OutcomeForgotten {
-		o.w.fail("a command of client %d is carried out twice, at %d with %+v and at %d with %+v",
-			op.client.number, op.appliedAt, op.result, e.Index, result)
+	if e.Origin == (raft.Origin{}) || !sameResult(result, op.result) && result.Outcome != config.OutcomeForgotten {
+		o.w.fail("a command of client %d is carried out twice, at %d with %s and at %d with %s",
+			op.client.number, op.appliedAt, resultText(op.result), e.Index, resultText(result))
 	}
 }
 
@@ -97,6 +101,7 @@ func (o *oracle) published(n *node) {
 		o.w.fail("State Machine Safety: %v holds another state at index %d than was seen before", n, view.Index)
 	}
 	a.hash, a.hasHash = view.Hash, true
+	n.deliver()
 	o.w.trace.note(traceApplied, n, view.Index, uint64(view.Hash[0])|uint64(view.Hash[1])<<8, view.Revision)
 }
 

@@ -130,9 +130,9 @@ func (p *probe) step() bool {
 	case c.now != nil:
 	case !p.wrote:
 		w.sequence++
-		c.do(p.node, history.Operation{Worker: c.number, Kind: history.Put, Key: "probe", Value: fmt.Sprintf("p%d", w.sequence)})
+		c.do(p.node, &request{Operation: history.Operation{Worker: c.number, Kind: history.Put, Key: "probe", Value: fmt.Sprintf("p%d", w.sequence)}})
 	default:
-		c.do(p.node, history.Operation{Worker: c.number, Kind: history.Get, Key: fmt.Sprintf("k%d", p.read+1)})
+		c.do(p.node, &request{Operation: history.Operation{Worker: c.number, Kind: history.Get, Key: fmt.Sprintf("k%d", p.read+1)}})
 	}
 	return false
 }

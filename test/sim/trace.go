@@ -29,6 +29,8 @@ const (
 	traceFault
 	traceCommitted
 	traceHealed
+	traceWatch
+	traceTold
 )
 
 // record is one event of a run. Which fields are used depends on the kind.
@@ -147,6 +149,8 @@ func (r *record) words() string {
 		return fmt.Sprintf("applied up to %d", r.a)
 	case traceCommitted:
 		return fmt.Sprintf("has committed up to %d in term %d", r.a, r.b)
+	case traceTold:
+		return fmt.Sprintf("watcher %d is told revision %d, %d changes", r.a, r.b, r.c)
 	default:
 		return r.text
 	}

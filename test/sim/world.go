@@ -42,6 +42,7 @@ func Run(seed uint64, trace io.Writer) (report Report) {
 	w.runUntil(w.options.Duration)
 	w.heal()
 	w.demandProgress()
+	w.demandNothingMissed()
 	w.judgeHistory()
 	return report
 }
@@ -68,17 +69,18 @@ func (w *world) explain(cause any) string {
 
 // world is one run.
 type world struct {
-	options Options
-	random  *rand.Rand
-	now     time.Duration
-	queue   queue
-	nodes   []*node
-	links   [maxNodes][maxNodes]link
-	oracle  oracle
-	clients []*client
-	plot    plot
-	counts  Counts
-	trace   trace
+	options  Options
+	random   *rand.Rand
+	now      time.Duration
+	queue    queue
+	nodes    []*node
+	links    [maxNodes][maxNodes]link
+	oracle   oracle
+	clients  []*client
+	watchers []*watcher
+	plot     plot
+	counts   Counts
+	trace    trace
 	// sequence numbers requests and values, boots the starts of nodes.
 	sequence uint64
 	boots    uint64
@@ -116,6 +118,11 @@ func (w *world) start() {
 		c := newClient(w)
 		w.clients = append(w.clients, c)
 		c.pause()
+	}
+	for range w.options.Watchers {
+		t := newWatcher(w)
+		w.watchers = append(w.watchers, t)
+		t.pause()
 	}
 	w.planFault()
 	w.planOrder()

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -118,7 +117,7 @@ func (b *replyBuffer) result(item *batchItem, view *config.View, revision uint64
 		}
 		b.text(`{"entry":`)
 		if entry != nil {
-			b.document(newEntryBody(item.Namespace, entry, true))
+			b.entry(item.Namespace, entry)
 		} else {
 			b.text("null")
 		}
@@ -134,7 +133,7 @@ func (b *replyBuffer) result(item *batchItem, view *config.View, revision uint64
 	comma := ""
 	for entry := range entries {
 		b.text(comma)
-		b.document(newEntryBody(item.Namespace, entry, true))
+		b.entry(item.Namespace, entry)
 		if comma = ","; b.err != nil {
 			return
 		}
@@ -161,12 +160,17 @@ func (b *replyBuffer) release() { b.handler.replies.Release(int64(len(b.bytes)))
 
 func (b *replyBuffer) text(s string) { b.append([]byte(s)) }
 
-func (b *replyBuffer) document(v any) {
-	encoded, err := json.Marshal(v)
-	if err != nil {
-		b.fail(fmt.Errorf("encode the reply: %w", err))
-	}
-	b.append(encoded)
+// entry adds an entry with its value.
+func (b *replyBuffer) entry(namespace string, e *config.Entry) {
+	head := mustEncode(newEntryBody(namespace, e))
+	b.append(head[:len(head)-1]) // without the brace
+	_ = writeValue(b, e.Value)   // the error stays with the buffer
+}
+
+// Write implements io.Writer.
+func (b *replyBuffer) Write(piece []byte) (int, error) {
+	b.append(piece)
+	return len(piece), b.err
 }
 
 func (b *replyBuffer) append(piece []byte) {

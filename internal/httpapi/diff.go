@@ -11,42 +11,28 @@ import (
 	"github.com/conclave-dev/conclave/pkg/config"
 )
 
-// diffBody is a page of what differs between two revisions.
-type diffBody struct {
-	Namespace string           `json:"namespace"`
-	From      uint64           `json:"from"`
-	To        uint64           `json:"to"`
-	Changes   []differenceBody `json:"changes"`
-	// Next is the cursor of the next page, absent on the last one.
-	Next string `json:"next,omitempty"`
-}
-
-// differenceBody is a key that differs.
-type differenceBody struct {
+// differenceHead is what a key that differs is shown with, before its entries.
+type differenceHead struct {
 	Key    string `json:"key"`
 	Change string `json:"change"`
 	// Reason is what a rollback gave as its reason, if it made of the key what it is
 	// at To.
-	Reason string     `json:"reason,omitempty"`
-	Before *entryBody `json:"before,omitempty"`
-	After  *entryBody `json:"after,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
-func newDifferenceBody(namespace string, d config.Difference) differenceBody {
-	body := differenceBody{Key: d.Key, Change: "modified"}
-	if d.Before != nil {
-		before := newEntryBody(namespace, d.Before, true)
-		body.Before = &before
-	} else {
-		body.Change = "created"
+func newDifferenceHead(view *config.View, namespace string, d config.Difference, to uint64) differenceHead {
+	head := differenceHead{Key: d.Key, Change: "modified"}
+	switch {
+	case d.Before == nil:
+		head.Change = "created"
+	case d.After == nil:
+		head.Change = "deleted"
 	}
-	if d.After != nil {
-		after := newEntryBody(namespace, d.After, true)
-		body.After = &after
-	} else {
-		body.Change = "deleted"
+	for e := range view.History(namespace, d.Key, to) {
+		head.Reason = reasonAt(view, e.ModRevision)
+		break
 	}
-	return body
+	return head
 }
 
 // diffParameters are the query parameters of a difference.
@@ -104,32 +90,39 @@ func (h *Handler) getDiff(w http.ResponseWriter, r *http.Request, to target) err
 		o.To = view.Revision
 	}
 	standing.Revision = view.Revision
-	body, err := newDiff(view, to.namespace, o)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, standing, body)
+	return writeDiff(w, view, standing, to.namespace, o)
 }
 
-// newDiff reads a page.
-func newDiff(view *config.View, namespace string, o config.DiffOptions) (*diffBody, error) {
+// writeDiff sends a page of what differs between two revisions.
+func writeDiff(w http.ResponseWriter, view *config.View, standing config.Standing, namespace string, o config.DiffOptions) error {
 	page, err := view.Diff(namespace, o)
 	if err != nil {
-		return nil, fmt.Errorf("diff of %s/%s: %w", namespace, o.Prefix, err)
+		return fmt.Errorf("diff of %s/%s: %w", namespace, o.Prefix, err)
 	}
-	body := &diffBody{Namespace: namespace, From: o.From, To: o.To, Changes: []differenceBody{}}
-	for _, d := range page.Differences {
-		difference := newDifferenceBody(namespace, d)
-		for e := range view.History(namespace, d.Key, o.To) {
-			difference.Reason = reasonAt(view, e.ModRevision)
-			break
+	d := newDocument(w, standing, jsonMediaType)
+	d.text(`{"namespace":`)
+	d.value(namespace)
+	d.revision("from", o.From)
+	d.revision("to", o.To)
+	d.each("changes", len(page.Differences), func(i int) {
+		one := page.Differences[i]
+		d.open(newDifferenceHead(view, namespace, one, o.To))
+		if one.Before != nil {
+			d.text(`,"before":`)
+			d.entry(namespace, one.Before)
 		}
-		body.Changes = append(body.Changes, difference)
-	}
+		if one.After != nil {
+			d.text(`,"after":`)
+			d.entry(namespace, one.After)
+		}
+		d.text("}")
+	})
 	if page.Next != "" {
-		body.Next = diffCursor(o, page.Next)
+		d.next(diffCursor(o, page.Next))
 	}
-	return body, nil
+	d.text("}")
+	d.end()
+	return nil
 }
 
 // diffCursor holds the revisions of the first page, so that all pages are of the

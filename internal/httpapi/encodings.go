@@ -55,6 +55,13 @@ func newEncodings(limit int64) *encodings {
 	return &encodings{limit: limit, byKey: map[encodingKey]*encoding{}}
 }
 
+// load returns the weight of all that exist, and how many were ever made.
+func (c *encodings) load() (bytes, made int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held, c.made
+}
+
 // acquire returns the shared encoding of a revision as a watch sees it, or nil
 // when there is no room for one. The caller gives it back by release.
 func (c *encodings) acquire(q *watchRequest, revision *config.Revision, whole bool) *encoding {

@@ -58,10 +58,15 @@ func writeChange(w io.Writer, e *config.Entry) error {
 	if _, err = w.Write(head[:len(head)-1]); err != nil { // without the brace
 		return err
 	}
-	if utf8.Valid(e.Value) {
-		return writeText(w, e.Value)
+	return writeValue(w, e.Value)
+}
+
+// writeValue adds a value to an object that lacks its closing brace, and the brace.
+func writeValue(w io.Writer, value []byte) error {
+	if utf8.Valid(value) {
+		return writeText(w, value)
 	}
-	return writeBase64(w, e.Value)
+	return writeBase64(w, value)
 }
 
 // writeText encodes UTF-8 as the field text and closes the object.

@@ -3,7 +3,7 @@ package httpapi
 import "strings"
 
 // Serving returns the number of requests being served.
-func (h *Handler) Serving() int64 { return h.serving.Load() }
+func (h *Handler) Serving() int64 { return h.Load().Requests }
 
 // Occupy makes it look as if n more requests were being served.
 func (h *Handler) Occupy(n int64) { h.serving.Add(n) }
@@ -15,11 +15,7 @@ func (h *Handler) OccupyDocuments(n int64) bool { return h.documents.TryAcquire(
 func (h *Handler) LeaveDocuments(n int64) { h.documents.Release(n) }
 
 // RenderedBytes is the weight of the rendered prefixes that are kept or in use.
-func (h *Handler) RenderedBytes() int64 {
-	h.renders.mu.Lock()
-	defer h.renders.mu.Unlock()
-	return h.renders.held
-}
+func (h *Handler) RenderedBytes() int64 { return h.Load().RenderedBytes }
 
 // Route is a row of the table of what is served.
 type Route struct {
@@ -71,15 +67,14 @@ func Codes() map[string]int {
 func IsInvalid(code string) bool { return strings.HasPrefix(code, kindInvalid.code+"_") }
 
 // EncodedBytes is what the encodings that watches share take.
-func (h *Handler) EncodedBytes() int64 {
-	h.encodings.mu.Lock()
-	defer h.encodings.mu.Unlock()
-	return h.encodings.held
-}
+func (h *Handler) EncodedBytes() int64 { return h.Load().EncodedBytes }
 
 // EncodingsMade is how many there have been.
-func (h *Handler) EncodingsMade() int64 {
-	h.encodings.mu.Lock()
-	defer h.encodings.mu.Unlock()
-	return h.encodings.made
+func (h *Handler) EncodingsMade() int64 { return h.Load().Encodings }
+
+// Idle is how many connections have no request.
+func (c *Connections) Idle() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idle.Len()
 }

@@ -16,9 +16,10 @@ type Handler struct {
 	Options
 	hosts    hosts
 	requests requestIDs
-	// serving counts the requests being served, bodies weighs theirs, replies
-	// what is gathered for them.
+	// serving counts the requests being served, streams the listings being streamed,
+	// bodies weighs what the requests bring, replies what is gathered for them.
 	serving atomic.Int64
+	streams atomic.Int64
 	bodies  *semaphore.Weighted
 	replies *semaphore.Weighted
 	// documents are the turns of those who read values as documents, of which
@@ -49,6 +50,26 @@ func New(o Options) (*Handler, error) {
 		bodies: semaphore.NewWeighted(o.MaxBodyBytes), replies: semaphore.NewWeighted(o.MaxReplyBytes),
 		encodings: newEncodings(o.MaxEventBytes), draining: make(chan struct{}),
 	}, nil
+}
+
+// Load is what a handler has on its hands.
+type Load struct {
+	// Requests are being served, and Streams listings being streamed.
+	Requests, Streams int64
+	// Waiting are watches and requests that wait for a change.
+	Waiting int64
+	// EncodedBytes is what the encoded revisions take that watches share, and
+	// Encodings how many were ever made.
+	EncodedBytes, Encodings int64
+	// RenderedBytes is what rendered prefixes take.
+	RenderedBytes int64
+}
+
+// Load returns what the handler has on its hands, at once.
+func (h *Handler) Load() Load {
+	l := Load{Requests: h.serving.Load(), Streams: h.streams.Load(), Waiting: h.Store.Watching(), RenderedBytes: h.renders.bytes()}
+	l.EncodedBytes, l.Encodings = h.encodings.load()
+	return l
 }
 
 // Drain makes clients move to other members: requests that wait for a change

@@ -10,17 +10,7 @@ import (
 	"github.com/conclave-dev/conclave/pkg/config"
 )
 
-// historyBody is a page of what a key was, newest first.
-type historyBody struct {
-	Namespace string          `json:"namespace"`
-	Key       string          `json:"key"`
-	Revision  uint64          `json:"revision"`
-	Entries   []historicEntry `json:"entries"`
-	// Next is the cursor of the next page, absent on the last one.
-	Next string `json:"next,omitempty"`
-}
-
-// historicEntry is what one revision made of a key.
+// historicEntry is what one revision made of a key, without its value.
 type historicEntry struct {
 	Revision uint64 `json:"revision"`
 	Op       string `json:"op"`
@@ -30,18 +20,13 @@ type historicEntry struct {
 	CreateRevision uint64 `json:"createRevision,omitempty"`
 	Version        uint64 `json:"version,omitempty"`
 	Type           string `json:"type,omitempty"`
-	shownValue
 }
 
 func newHistoricEntry(view *config.View, e *config.Entry) historicEntry {
-	h := historicEntry{
+	return historicEntry{
 		Revision: e.ModRevision, Reason: reasonAt(view, e.ModRevision), Op: operation(e), Time: time.UnixMilli(int64(e.TimeMillis)).UTC().Format(time.RFC3339Nano), //nolint:gosec // a wall clock
 		CreateRevision: e.CreateRevision, Version: e.Version, Type: e.MediaType,
 	}
-	if !e.Deleted() {
-		h.shownValue = newShownValue(e.Value)
-	}
-	return h
 }
 
 // reasonAt is what the writer of a revision gave as its reason, empty where there is
@@ -83,30 +68,49 @@ func (h *Handler) getHistory(w http.ResponseWriter, r *http.Request, to target) 
 			return errBadCursor("it was not made here")
 		}
 	}
-	body := newHistory(view, to, upTo, limit)
-	if len(body.Entries) == 0 && cursor == "" {
+	entries, next := historyPage(view, to, upTo, limit)
+	if len(entries) == 0 && cursor == "" {
 		return &absentError{standing: standing, etag: etag(0, formRaw)}
 	}
-	return writeJSON(w, standing, body)
+	writeHistory(newDocument(w, standing, jsonMediaType), view, to, entries, next)
+	return nil
 }
 
-// newHistory reads a page. It ends before its values exceed config.MaxValueBytes
-// together, and holds at least one entry if there is one.
-func newHistory(view *config.View, to target, upTo uint64, limit int) *historyBody {
+// historyPage reads a page. It ends before its values exceed config.MaxValueBytes
+// together, and holds at least one entry if there is one. next is the cursor of the
+// next page, empty on the last one.
+func historyPage(view *config.View, to target, upTo uint64, limit int) (entries []*config.Entry, next string) {
 	if limit == 0 {
 		limit = config.DefaultListLimit
 	}
-	body := &historyBody{Namespace: to.namespace, Key: to.name, Revision: view.Revision, Entries: []historicEntry{}}
 	size := 0
 	for e := range view.History(to.namespace, to.name, upTo) {
-		n := len(body.Entries)
+		n := len(entries)
 		if size += len(e.Value); n == limit || n > 0 && size > config.MaxValueBytes {
-			body.Next = strconv.FormatUint(e.ModRevision, 10)
-			break
+			return entries, strconv.FormatUint(e.ModRevision, 10)
 		}
-		body.Entries = append(body.Entries, newHistoricEntry(view, e))
+		entries = append(entries, e)
 	}
-	return body
+	return entries, ""
+}
+
+// writeHistory sends a page of what a key was, newest first.
+func writeHistory(d *documentWriter, view *config.View, to target, entries []*config.Entry, next string) {
+	d.text(`{"namespace":`)
+	d.value(to.namespace)
+	d.field("key", to.name)
+	d.revision("revision", view.Revision)
+	d.each("entries", len(entries), func(i int) {
+		head := newHistoricEntry(view, entries[i])
+		if entries[i].Deleted() {
+			d.value(head)
+		} else {
+			d.valued(head, entries[i].Value)
+		}
+	})
+	d.next(next)
+	d.text("}")
+	d.end()
 }
 
 func errBadLimit(limit int) error {

@@ -2,24 +2,12 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 
 	"github.com/conclave-dev/conclave/pkg/config"
 )
-
-// pageBody is a page of a listing. All pages are as of Revision.
-type pageBody struct {
-	Namespace string      `json:"namespace"`
-	Revision  uint64      `json:"revision"`
-	Entries   []entryBody `json:"entries"`
-	Prefixes  []string    `json:"prefixes"`
-	// Next is the cursor of the next page, absent on the last one.
-	Next string `json:"next,omitempty"`
-}
 
 // listParameters are the query parameters of a listing.
 var listParameters = append([]string{"prefix", "delimiter", "limit", "cursor", "values", "revision"}, readParameters...)
@@ -46,15 +34,28 @@ func (h *Handler) listKeys(w http.ResponseWriter, r *http.Request, to target) er
 	if err != nil {
 		return err
 	}
-	body := pageBody{
-		Namespace: to.namespace, Revision: standing.Revision, Next: page.Next,
-		Entries: make([]entryBody, 0, len(page.Entries)), Prefixes: append([]string{}, page.Prefixes...),
-	}
-	for _, e := range page.Entries {
-		body.Entries = append(body.Entries, newEntryBody(to.namespace, e, list.Values))
-	}
 	w.Header()["Vary"] = varyAccept
-	return writeJSON(w, standing, body)
+	writePage(newDocument(w, standing, jsonMediaType), to.namespace, &page, standing.Revision, list.Values)
+	return nil
+}
+
+// writePage sends a page of a listing, whose revision all pages have. The last one
+// has no next.
+func writePage(d *documentWriter, namespace string, page *config.Page, revision uint64, values bool) {
+	d.text(`{"namespace":`)
+	d.value(namespace)
+	d.revision("revision", revision)
+	d.each("entries", len(page.Entries), func(i int) {
+		if values {
+			d.entry(namespace, page.Entries[i])
+		} else {
+			d.value(newEntryBody(namespace, page.Entries[i]))
+		}
+	})
+	d.field("prefixes", append([]string{}, page.Prefixes...))
+	d.next(page.Next)
+	d.text("}")
+	d.end()
 }
 
 func listOptions(query url.Values) (config.ListOptions, error) {
@@ -81,15 +82,10 @@ func readLimit(query url.Values) (int, error) {
 	return limit, nil
 }
 
-// writeJSON sends a JSON document.
+// writeJSON sends a small JSON document.
 func writeJSON(w http.ResponseWriter, standing config.Standing, document any) error {
-	body, err := json.Marshal(document)
-	if err != nil {
-		return fmt.Errorf("encode the reply: %w", err)
-	}
-	setStanding(w.Header(), standing)
-	w.Header().Set("Content-Type", "application/json")
-	setLength(w.Header(), len(body))
-	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
+	d := newDocument(w, standing, jsonMediaType)
+	d.value(document)
+	d.end()
 	return nil
 }

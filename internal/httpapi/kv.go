@@ -120,7 +120,8 @@ func (k *keyRead) reply(w http.ResponseWriter, entry *config.Entry, standing con
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return k.write(w, entry)
+	k.write(w, entry, standing)
+	return nil
 }
 
 // putKey writes a value.

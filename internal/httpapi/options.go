@@ -31,8 +31,11 @@ type Options struct {
 	// ReadTimeout is how long a linear or session read may take; default 5 s.
 	ReadTimeout time.Duration
 	// MaxRequests is how many requests are served at a time; those that wait
-	// for a change don't count, for the store bounds them. Default 4096.
+	// for a change don't count, for the store bounds them, nor do streams. Default 4096.
 	MaxRequests int
+	// MaxStreams is how many listings are streamed at a time, each of which may take
+	// ten minutes and keeps the state of its revision; default 256.
+	MaxStreams int
 	// MaxBodyBytes is what the bodies of all requests being served may take
 	// together; default 64 MiB, at least config.MaxValueBytes.
 	MaxBodyBytes int64
@@ -80,6 +83,8 @@ func (o *Options) Validate() error {
 		return errors.New("a timeout is negative")
 	case o.MaxRequests < 0:
 		return fmt.Errorf("MaxRequests is %d and can't be negative", o.MaxRequests)
+	case o.MaxStreams < 0:
+		return fmt.Errorf("MaxStreams is %d and can't be negative", o.MaxStreams)
 	case o.MaxBodyBytes != 0 && o.MaxBodyBytes < config.MaxValueBytes:
 		return fmt.Errorf("MaxBodyBytes is %d, less than one value of %d", o.MaxBodyBytes, config.MaxValueBytes)
 	case o.MaxEventBytes < 0:
@@ -128,6 +133,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxRequests == 0 {
 		o.MaxRequests = 4096
+	}
+	if o.MaxStreams == 0 {
+		o.MaxStreams = 256
 	}
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = 64 << 20

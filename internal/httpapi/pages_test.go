@@ -131,6 +131,7 @@ func TestThePageOfTheAPITellsTheLimits(t *testing.T) {
 		{"items of an array in a request", maxJSONItems},
 		{"connections to a node", DefaultMaxConnections},
 		{"requests that a node serves at a time", o.MaxRequests},
+		{"listings that a node streams at a time", o.MaxStreams},
 		{"watches and waiting requests at a node", config.DefaultMaxWatches},
 		{"values that a node renders or patches at a time", o.MaxDocuments},
 		{"rendered prefixes that a node keeps", size(o.MaxRenderedBytes)},

@@ -97,11 +97,9 @@ func (h *Handler) lookUpRender(ctx context.Context, read *renderRead, fresh conf
 	}
 	// The level that was asked for is the one that the answer has: see poll.
 	standing.Level = read.fresh.Level
-	entries, err := gather(view, read.namespace, read.prefix, standing.Revision)
-	if err != nil {
-		return false, nil, err
-	}
-	one, err := h.renders.get(ctx, read.renderName, entries)
+	one, err := h.renders.get(ctx, read.renderName, func() ([]*config.Entry, error) {
+		return gather(view, read.namespace, read.prefix, standing.Revision)
+	})
 	if errors.Is(err, config.ErrTooLarge) {
 		err = errReplyTooLarge.because("%v", err)
 	}

@@ -19,9 +19,11 @@ import (
 // once: so a document is made once for all who want it of the same entries, few
 // are made at a time, and what is kept of them is bounded.
 type renders struct {
-	// turns are taken by whoever reads documents into memory.
-	turns *semaphore.Weighted
-	limit int64
+	// turns are taken by whoever reads documents into memory, and gathering by
+	// whoever lists the entries of one.
+	turns     *semaphore.Weighted
+	gathering *semaphore.Weighted
+	limit     int64
 
 	mu sync.Mutex
 	// held is the weight of all that are kept or in use.
@@ -57,28 +59,42 @@ type rendered struct {
 	place  *list.Element
 }
 
-// renderOverhead is what a document weighs beside its bytes and entries.
-const renderOverhead = 4 << 10
+const (
+	// renderOverhead is what a document weighs beside its bytes and entries.
+	renderOverhead = 4 << 10
+	// maxGathering is how many lists of entries, of up to four megabytes, may be made
+	// at a time. It is short work.
+	maxGathering = 4
+)
 
 var (
 	// errNotMade: whoever was to make the document gave up.
 	errNotMade = errors.New("not made")
 	// errNoTurn and errRendersFull tell the client why it gets none.
 	errNoTurn      = fmt.Errorf("%w: other documents are being made", config.ErrOverloaded)
-	errRendersFull = fmt.Errorf("%w: documents that are being sent take too much memory", config.ErrOverloaded)
+	errRendersFull = fmt.Errorf("%w: documents that are wanted or being sent take too much memory", config.ErrOverloaded)
 )
 
 func newRenders(turns *semaphore.Weighted, limit int64) *renders {
-	return &renders{turns: turns, limit: limit, byName: map[renderName]*rendered{}}
+	return &renders{
+		turns: turns, gathering: semaphore.NewWeighted(maxGathering), limit: limit, byName: map[renderName]*rendered{},
+	}
 }
 
-// get returns the document of the entries, which are all that the name takes in.
-// The caller gives it back by release. Errors: those of config.Render, and
-// ErrOverloaded when ctx ends first or too many documents are in use.
-func (s *renders) get(ctx context.Context, name renderName, entries []*config.Entry) (*rendered, error) {
-	for {
-		one, isNew := s.take(name, entries)
-		entries = one.entries // of which many who wait hold one copy
+// bytes is the weight of all that are kept or in use.
+func (s *renders) bytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
+}
+
+// get returns the document of the entries that gather lists, which are all that the
+// name takes in. The caller gives it back by release. Errors: those of gather and
+// config.Render, and ErrOverloaded when ctx ends first or too many documents are in
+// use or wanted.
+func (s *renders) get(ctx context.Context, name renderName, gather func() ([]*config.Entry, error)) (*rendered, error) {
+	one, isNew, err := s.find(ctx, name, gather)
+	for ; err == nil; one, isNew, err = s.take(name, one.entries) {
 		if isNew {
 			s.make(ctx, one)
 		}
@@ -99,31 +115,49 @@ func (s *renders) get(ctx context.Context, name renderName, entries []*config.En
 			return nil, errNoTurn
 		}
 	}
+	return nil, err
 }
 
-// take finds the document, made or being made, or a place for a new one.
-func (s *renders) take(name renderName, entries []*config.Entry) (one *rendered, isNew bool) {
+// find gathers the entries, in turn, and takes the document of them. Then many who
+// wait for one document hold one list of entries.
+func (s *renders) find(ctx context.Context, name renderName, gather func() ([]*config.Entry, error)) (*rendered, bool, error) {
+	if s.gathering.Acquire(ctx, 1) != nil {
+		return nil, false, errNoTurn
+	}
+	defer s.gathering.Release(1)
+	entries, err := gather()
+	if err != nil {
+		return nil, false, err
+	}
+	return s.take(name, entries)
+}
+
+// take finds the document, made or being made, or a place for a new one, which it
+// refuses with ErrOverloaded when all that are in use or wanted are too many. What a
+// document that waits for its turn weighs is its list: the entries are the store's.
+func (s *renders) take(name renderName, entries []*config.Entry) (one *rendered, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one = s.byName[name]
 	if one != nil && slices.Equal(one.entries, entries) {
 		one.users++
 		s.order.MoveToBack(one.place)
-		return one, false
+		return one, false, nil
 	}
 	if one != nil {
 		s.drop(one)
 	}
 	one = &rendered{name: name, entries: entries, made: make(chan struct{}), users: 1}
 	one.weight = renderOverhead + int64(len(name.prefix)+16*len(entries))
-	for _, entry := range entries {
-		one.weight += int64(len(entry.Value))
-	}
 	s.held += one.weight
+	s.shrink()
+	if s.held > s.limit {
+		s.held -= one.weight
+		return nil, false, errRendersFull
+	}
 	s.byName[name] = one
 	one.place = s.order.PushBack(one)
-	s.shrink()
-	return one, true
+	return one, true, nil
 }
 
 // make makes a document that is new, in turn.
@@ -141,6 +175,14 @@ func (s *renders) make(ctx context.Context, one *rendered) {
 		return
 	}
 	defer s.turns.Release(1)
+	values := int64(0)
+	for _, entry := range one.entries {
+		values += int64(len(entry.Value))
+	}
+	if !s.weigh(one, values) {
+		one.err = errRendersFull
+		return
+	}
 	document, err := config.Render(one.entries, one.name.prefix, one.name.format)
 	if err != nil {
 		one.err = err
@@ -154,7 +196,7 @@ func (s *renders) make(ctx context.Context, one *rendered) {
 	one.document, one.tag, one.err = document, fmt.Sprintf(`"%.16x"`, sum), nil
 }
 
-// weigh adds the weight of the document's bytes, if there is room for them.
+// weigh adds to the weight of a document, and tells whether there is room for it.
 func (s *renders) weigh(one *rendered, bytes int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,13 +1,10 @@
 package httpapi
 
 import (
-	"encoding/json"
-	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/conclave-dev/conclave/pkg/config"
 )
@@ -50,22 +47,19 @@ func accepts(header http.Header, mediaType string) bool {
 }
 
 // write sends the entry in the form that was asked for.
-func (k *keyRead) write(w http.ResponseWriter, entry *config.Entry) error {
-	body, mediaType := entry.Value, entry.MediaType
+func (k *keyRead) write(w http.ResponseWriter, entry *config.Entry, standing config.Standing) {
 	if k.form == formEntry {
-		var err error
-		if body, err = json.Marshal(newEntryBody(k.namespace, entry, true)); err != nil {
-			return fmt.Errorf("encode the envelope of %s/%s: %w", k.namespace, k.key, err)
-		}
-		mediaType = entryMediaType
+		d := newDocument(w, standing, entryMediaType)
+		d.entry(k.namespace, entry)
+		d.end()
+		return
 	}
-	w.Header()["Content-Type"] = []string{mediaType}
-	setLength(w.Header(), len(body))
-	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
-	return nil
+	w.Header()["Content-Type"] = []string{entry.MediaType}
+	setLength(w.Header(), len(entry.Value))
+	_, _ = w.Write(entry.Value) // the client may be gone; there is nobody else to tell
 }
 
-// entryBody is the JSON envelope of an entry.
+// entryBody is the JSON envelope of an entry, without its value.
 type entryBody struct {
 	Namespace      string `json:"namespace"`
 	Key            string `json:"key"`
@@ -73,31 +67,11 @@ type entryBody struct {
 	CreateRevision uint64 `json:"createRevision"`
 	Version        uint64 `json:"version"`
 	Type           string `json:"type"`
-	shownValue
 }
 
-// shownValue is a value: Text when it is UTF-8, else Base64. Both are nil where
-// values weren't asked for.
-type shownValue struct {
-	Text   *string `json:"text,omitempty"`
-	Base64 *[]byte `json:"base64,omitempty"`
-}
-
-func newShownValue(value []byte) shownValue {
-	if !utf8.Valid(value) {
-		return shownValue{Base64: &value}
-	}
-	text := string(value)
-	return shownValue{Text: &text}
-}
-
-func newEntryBody(namespace string, e *config.Entry, withValue bool) entryBody {
-	body := entryBody{
+func newEntryBody(namespace string, e *config.Entry) entryBody {
+	return entryBody{
 		Namespace: namespace, Key: e.Key, Revision: e.ModRevision,
 		CreateRevision: e.CreateRevision, Version: e.Version, Type: e.MediaType,
 	}
-	if withValue {
-		body.shownValue = newShownValue(e.Value)
-	}
-	return body
 }

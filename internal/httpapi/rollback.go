@@ -72,10 +72,9 @@ func (h *Handler) tryRollback(ctx context.Context, w http.ResponseWriter, rollba
 		return &harmlessError{err}
 	}
 	o := config.DiffOptions{Prefix: rollback.Prefix, From: view.Revision, To: rollback.To}
-	body, err := newDiff(view, rollback.Namespace, o)
-	if err != nil {
+	w.Header()["Conclave-Dry-Run"] = dryRunOn
+	if err := writeDiff(w, view, standing, rollback.Namespace, o); err != nil {
 		return &harmlessError{err}
 	}
-	w.Header()["Conclave-Dry-Run"] = dryRunOn
-	return writeJSON(w, standing, body)
+	return nil
 }

@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"log/slog"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -22,9 +20,6 @@ const (
 	idleTimeout = 2 * time.Minute
 	// maxHeaderBytes bounds a request's head.
 	maxHeaderBytes = 16 << 10
-	// DefaultMaxConnections is how many clients may be connected to a server:
-	// as many as may wait for a change, with room for others.
-	DefaultMaxConnections = 24_000
 )
 
 // NewServer returns a server for the handler with bounds on time and size. Two
@@ -44,54 +39,4 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		server.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
 	}
 	return server
-}
-
-// LimitConnections returns a listener that lets at most limit connections of
-// l be open at a time. More wait in the operating system's queue until one is
-// closed.
-func LimitConnections(l net.Listener, limit int) net.Listener {
-	return &limitedListener{Listener: l, places: make(chan struct{}, limit), closed: make(chan struct{})}
-}
-
-type limitedListener struct {
-	net.Listener
-	// places holds a token for each open connection.
-	places chan struct{}
-
-	closed    chan struct{}
-	closeOnce sync.Once
-}
-
-// Accept waits for a place, then for a connection.
-func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.places <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	connection, err := l.Listener.Accept()
-	if err != nil {
-		<-l.places
-		return nil, err
-	}
-	return &limitedConnection{Conn: connection, leave: sync.OnceFunc(func() { <-l.places })}, nil
-}
-
-// Close closes the listener and wakes an Accept that waits for a place.
-func (l *limitedListener) Close() error {
-	l.closeOnce.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// limitedConnection gives its place back when it is closed.
-type limitedConnection struct {
-	net.Conn
-	leave func()
-}
-
-// Close closes the connection; a second call does no harm.
-func (c *limitedConnection) Close() error {
-	err := c.Conn.Close()
-	c.leave()
-	return err
 }

@@ -35,7 +35,8 @@ type streamEnd struct {
 
 // streamKeys answers a listing with a line for each entry, all of them as of one
 // revision, however many they are. Nothing is gathered: a line is made when
-// the lines before it are on their way.
+// the lines before it are on their way. Since its client may take its time, a stream
+// counts among the streams and not among the requests.
 func (h *Handler) streamKeys(w http.ResponseWriter, r *http.Request, to target, list config.ListOptions, fresh config.ReadOptions) error {
 	for _, name := range []string{"limit", "cursor", "delimiter"} {
 		if to.query.Has(name) {
@@ -55,18 +56,25 @@ func (h *Handler) streamKeys(w http.ResponseWriter, r *http.Request, to target, 
 	if err != nil {
 		return fmt.Errorf("stream %s/%s: %w", to.namespace, list.Prefix, err)
 	}
+	if h.streams.Add(1) > int64(h.MaxStreams) {
+		h.streams.Add(-1)
+		return fmt.Errorf("%w: %d listings are being streamed", config.ErrOverloaded, h.MaxStreams)
+	}
+	defer h.streams.Add(-1)
 	setStanding(w.Header(), standing)
 	w.Header()["Vary"] = varyAccept
-	w.Header().Set("Content-Type", streamMediaType)
+	w.Header()["Content-Type"] = linesType
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
 	}
+	h.leave()
+	defer h.serving.Add(1)
 	lines := newLineWriter(w)
 	count := 0
 	for entry := range entries {
 		count++
-		if err := lines.write(newEntryBody(to.namespace, entry, list.Values)); err != nil {
+		if err := lines.entry(to.namespace, entry, list.Values); err != nil {
 			lines.cut()
 		}
 	}
@@ -89,6 +97,24 @@ func newLineWriter(w http.ResponseWriter) *lineWriter {
 	l := &lineWriter{to: w, controller: http.NewResponseController(w), began: time.Now()}
 	l.buffer = bufio.NewWriterSize(l, streamPieceBytes)
 	return l
+}
+
+// entry adds an entry as a line. A long value goes on its way piece by piece.
+func (l *lineWriter) entry(namespace string, e *config.Entry, withValue bool) error {
+	if !withValue {
+		return l.write(newEntryBody(namespace, e))
+	}
+	head, err := json.Marshal(newEntryBody(namespace, e))
+	if err != nil {
+		return err
+	}
+	if _, err := l.buffer.Write(head[:len(head)-1]); err != nil { // without the brace
+		return err
+	}
+	if err := writeValue(l.buffer, e.Value); err != nil {
+		return err
+	}
+	return l.buffer.WriteByte('\n')
 }
 
 // write adds a line.

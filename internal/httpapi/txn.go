@@ -118,21 +118,13 @@ func (b *txnBody) txn() (config.Txn, error) {
 	return txn, nil
 }
 
-// txnReply tells what a transaction did.
-type txnReply struct {
-	Succeeded bool        `json:"succeeded"`
-	Revision  uint64      `json:"revision"`
-	Results   []txnResult `json:"results"`
-}
-
 // txnResult tells what one operation wrote or found. Revision is absent where
-// there is nothing: a key that is absent or was deleted. After a get Entry is what
-// was found, as far as it has room in the reply and is still known.
+// there is nothing: a key that is absent or was deleted. After a get what was found
+// follows as entry, as far as it has room in the reply and is still known.
 type txnResult struct {
-	Op       string     `json:"op"`
-	Key      string     `json:"key"`
-	Revision uint64     `json:"revision,omitempty"`
-	Entry    *entryBody `json:"entry,omitempty"`
+	Op       string `json:"op"`
+	Key      string `json:"key"`
+	Revision uint64 `json:"revision,omitempty"`
 }
 
 // postTxn serves /v1/txn.
@@ -160,17 +152,22 @@ func (h *Handler) postTxn(w http.ResponseWriter, r *http.Request, _ target) erro
 	if !result.Txn.Succeeded {
 		done = body.Else
 	}
-	reply := txnReply{Succeeded: result.Txn.Succeeded, Revision: result.Revision, Results: make([]txnResult, len(done))}
 	size := 0
-	for i, o := range done {
-		one := txnResult{Op: o.Op, Key: o.Key, Revision: result.Txn.Operations[i].Revision}
-		if e := entries[i]; e != nil && o.Op == "get" {
+	d := newDocument(w, written(result), jsonMediaType)
+	d.text(`{"succeeded":`)
+	d.value(result.Txn.Succeeded)
+	d.revision("revision", result.Revision)
+	d.each("results", len(done), func(i int) {
+		d.open(txnResult{Op: done[i].Op, Key: done[i].Key, Revision: result.Txn.Operations[i].Revision})
+		if e := entries[i]; e != nil && done[i].Op == "get" {
 			if size += len(e.Value); size <= maxTxnReplyBytes {
-				shown := newEntryBody(txn.Namespace, e, true)
-				one.Entry = &shown
+				d.text(`,"entry":`)
+				d.entry(txn.Namespace, e)
 			}
 		}
-		reply.Results[i] = one
-	}
-	return writeJSON(w, written(result), reply)
+		d.text("}")
+	})
+	d.text("}")
+	d.end()
+	return nil
 }

@@ -111,6 +111,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	keysSample.emit(ch, float64(view.Keys))
 	liveSample.emit(ch, float64(view.LiveBytes))
 	m.node.certificates.collect(ch)
+	m.node.collectHTTP(ch)
 	running := m.node.replicator.replica.Load()
 	if running == nil {
 		return

@@ -6,7 +6,38 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/conclave-dev/conclave/internal/httpapi"
 )
+
+var (
+	connectionsSample = gauge("conclave_http_connections", "Open connections to a port.", "port")
+	displacedSample   = counter("conclave_http_connections_displaced_total", "Connections without a request that were closed to make room for others.", "port")
+	servingSample     = gauge("conclave_http_requests", "Requests being served, without those that wait or stream.")
+	httpWaitingSample = gauge("conclave_http_watches", "Watches, and requests that wait for a change.")
+	streamsSample     = gauge("conclave_http_streams", "Listings being streamed.")
+	encodedSample     = gauge("conclave_http_encoded_bytes", "What the encoded revisions take that watches share.")
+	encodingsSample   = counter("conclave_http_encodings_total", "Revisions encoded for watches to share.")
+	renderedSample    = gauge("conclave_http_rendered_bytes", "What rendered prefixes take that are kept or being sent.")
+)
+
+// collectHTTP reads what the ports have on their hands.
+func (n *node) collectHTTP(ch chan<- prometheus.Metric) {
+	for port, bounds := range map[string]*httpapi.Connections{"client": n.clientConnections, "ops": n.opsConnections} {
+		open, displaced := bounds.Open()
+		connectionsSample.emit(ch, float64(open), port)
+		displacedSample.emit(ch, float64(displaced), port)
+	}
+	load := n.clients.Load()
+	servingSample.emit(ch, float64(load.Requests))
+	httpWaitingSample.emit(ch, float64(load.Waiting))
+	streamsSample.emit(ch, float64(load.Streams))
+	encodedSample.emit(ch, float64(load.EncodedBytes))
+	encodingsSample.emit(ch, float64(load.Encodings))
+	renderedSample.emit(ch, float64(load.RenderedBytes))
+}
 
 // measured observes how long each request of a client takes.
 func (m *metrics) measured(next http.Handler) http.Handler {

@@ -51,6 +51,9 @@ type node struct {
 	operators  http.Handler
 	// certificates are those of the ports that speak TLS.
 	certificates certificates
+	// clientConnections and opsConnections bound those to the two ports.
+	clientConnections *httpapi.Connections
+	opsConnections    *httpapi.Connections
 
 	// ready tells whether clients should be sent here.
 	ready readiness
@@ -102,6 +105,8 @@ func Run(ctx context.Context, o Options, started func(Addresses)) error {
 // prepare makes the parts that need no data, and opens the ports.
 func (n *node) prepare() (*ports, error) {
 	n.metrics = newMetrics(n)
+	n.clientConnections = httpapi.NewConnections(clientConnections(openFiles()))
+	n.opsConnections = httpapi.NewConnections(opsConnections)
 	var err error
 	if n.certificates, err = openCertificates(&n.options); err != nil {
 		return nil, err

@@ -20,37 +20,36 @@ import (
 // serveTimeout bounds how long requests may go on once a node stops.
 const serveTimeout = 5 * time.Second
 
-// opsConnections bounds the connections to the operations port.
-const opsConnections = 256
-
 // serve answers clients and operators until ctx ends.
 func (n *node) serve(ctx context.Context, ports *ports) error {
 	g, ctx := errgroup.WithContext(ctx)
-	serve := func(l net.Listener, limit int, h http.Handler, secured *tls.Config) {
+	serve := func(l net.Listener, bounds *httpapi.Connections, h http.Handler, secured *tls.Config) {
 		if l != nil {
-			g.Go(func() error { return n.serveListener(ctx, httpapi.LimitConnections(l, limit), h, secured) })
+			g.Go(func() error { return n.serveListener(ctx, l, bounds, h, secured) })
 		}
 	}
 	clients := n.metrics.measured(n.clients)
-	serve(ports.http, httpapi.DefaultMaxConnections, clients, nil)
-	serve(ports.https, httpapi.DefaultMaxConnections, clients, n.certificates.client.serverTLS(tls.NoClientCert))
-	serve(ports.ops, opsConnections, n.operators, n.certificates.ops.serverTLS(tls.VerifyClientCertIfGiven))
+	serve(ports.http, n.clientConnections, clients, nil)
+	serve(ports.https, n.clientConnections, clients, n.certificates.client.serverTLS(tls.NoClientCert))
+	serve(ports.ops, n.opsConnections, n.operators, n.certificates.ops.serverTLS(tls.VerifyClientCertIfGiven))
 	return g.Wait()
 }
 
-// serveListener serves one port, over TLS if secured is not nil, until ctx ends, and
-// then lets the requests under way end for a while.
-func (n *node) serveListener(ctx context.Context, l net.Listener, h http.Handler, secured *tls.Config) error {
+// serveListener serves one port within bounds of its connections, over TLS if
+// secured is not nil, until ctx ends, and then lets the requests under way end for a
+// while.
+func (n *node) serveListener(ctx context.Context, l net.Listener, bounds *httpapi.Connections, h http.Handler, secured *tls.Config) error {
 	server := httpapi.NewServer(h, n.options.Logger)
 	server.TLSConfig = secured
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
 	failed := make(chan error, 1)
+	bounded := bounds.Listen(server, l)
 	go func() {
 		if secured == nil {
-			failed <- server.Serve(l)
+			failed <- server.Serve(bounded)
 		} else {
-			failed <- server.ServeTLS(l, "", "")
+			failed <- server.ServeTLS(bounded, "", "")
 		}
 	}()
 	select {

@@ -9,8 +9,8 @@ import (
 
 // Get reads one key. The entry is nil when the key is absent, which is no
 // error. Errors: ErrInvalid, ErrNoLeader, ErrOverloaded, ErrStopping,
-// ErrParked, ErrNotCaughtUp; with Session also ErrTooManyWatches, with Local
-// ErrNotReady, and with Bounded ErrTooStale in place of all but ErrParked; with
+// ErrParked, ErrNotCaughtUp; with Session also ErrTooManyWatches and ErrNotReady, with
+// Local ErrNotReady, and with Bounded ErrTooStale in place of all but ErrParked; with
 // ReadOptions.At also ErrPruned and ErrFutureRevision.
 func (s *Store) Get(ctx context.Context, namespace, key string, o ReadOptions) (*Entry, Standing, error) {
 	if err := CheckNamespace(namespace); err != nil {
@@ -156,20 +156,39 @@ func (s *Store) barrier(ctx context.Context) error {
 	}
 }
 
-// awaitRevision waits until the local state has reached a revision.
+// standstillInterval is how often a read that waits for a revision makes sure that
+// the member can still reach it.
+const standstillInterval = 250 * time.Millisecond
+
+// awaitRevision waits until the local state has reached a revision. A member that
+// is parked or not ready says so at once: another one is the better bet.
 func (s *Store) awaitRevision(ctx context.Context, revision uint64) error {
 	reached := s.Revision() >= revision // as it mostly is, and then needs no watch
 	for !reached {
-		var err error
-		if reached, err = s.awaitChange(ctx, revision); err != nil {
+		err := s.standstill()
+		if err == nil {
+			reached, err = s.awaitChange(ctx, revision)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// standstill tells why the local state won't move on for now, nil when it may.
+func (s *Store) standstill() error {
+	if err := s.state.Fault(); err != nil {
+		return fmt.Errorf("%w: %w", ErrParked, err)
+	}
+	if s.ready == nil {
+		return nil
+	}
+	return s.ready()
+}
+
 // awaitChange tells whether the state has reached a revision or, if it hasn't,
-// waits for any change.
+// waits for any change, and not for long.
 func (s *Store) awaitChange(ctx context.Context, revision uint64) (reached bool, err error) {
 	watch, err := s.Watch(WatchAll())
 	if err != nil {
@@ -179,8 +198,12 @@ func (s *Store) awaitChange(ctx context.Context, revision uint64) (reached bool,
 	if s.Revision() >= revision {
 		return true, nil
 	}
+	look := time.NewTimer(standstillInterval)
+	defer look.Stop()
 	select {
 	case <-watch.Changed():
+		return false, nil
+	case <-look.C:
 		return false, nil
 	case <-ctx.Done():
 		return false, fmt.Errorf("%w: revision %d was asked for and %d is here: %w",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,6 +175,55 @@ func TestASessionReadWaitsUntilItsRevisionIsThere(t *testing.T) {
 		}
 		if n := store.Topics(); n != 0 {
 			t.Errorf("%d topics are left", n)
+		}
+	})
+}
+
+// unknownCommand is of a kind that no program knows.
+type unknownCommand struct{}
+
+func (unknownCommand) Encode() ([]byte, error) { return []byte{200, 1, 0x90}, nil }
+
+func TestASessionReadAtAMemberThatCannotProceedIsRefusedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var removed atomic.Bool
+		store, fake := newStore(t, config.StoreOptions{Ready: func() error {
+			if removed.Load() {
+				return config.ErrNotReady
+			}
+			return nil
+		}})
+		run(t, store)
+		fake.apply(put("a", "1"))
+		read := func(revision uint64) <-chan error {
+			answer := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, _, err := store.Get(ctx, "pay", "a", config.ReadOptions{Level: config.Session, MinRevision: revision})
+				answer <- err
+			}()
+			return answer
+		}
+		began, waiting := time.Now(), read(2)
+		synctest.Wait()
+		removed.Store(true)
+		if err := <-waiting; !errors.Is(err, config.ErrNotReady) || time.Since(began) > time.Second {
+			t.Errorf("one that was waiting: %v after %v", err, time.Since(began))
+		}
+		began = time.Now()
+		if err := <-read(2); !errors.Is(err, config.ErrNotReady) || time.Since(began) > 0 {
+			t.Errorf("one that comes later: %v after %v", err, time.Since(began))
+		}
+		if err := <-read(1); err != nil {
+			t.Errorf("one that is satisfied: %v", err)
+		}
+		removed.Store(false)
+		waiting = read(2)
+		synctest.Wait()
+		fake.apply(unknownCommand{})
+		if err := <-waiting; !errors.Is(err, config.ErrParked) {
+			t.Errorf("at a member that is parked: %v", err)
 		}
 	})
 }

@@ -78,7 +78,11 @@ func (s *session) keysUnder(cmd *cobra.Command, namespace, begun string) (offere
 
 // briefly has a cluster asked, within the time that a person waits for a completion.
 func (s *session) briefly(cmd *cobra.Command, ask func(context.Context, *client.Client)) {
-	c, err := client.New(client.Options{Endpoints: s.endpoints, HTTPClient: &http.Client{Transport: newTransport()},
+	transport, err := s.transport()
+	if err != nil {
+		return
+	}
+	c, err := client.New(client.Options{Endpoints: s.endpoints, HTTPClient: &http.Client{Transport: transport},
 		AttemptTimeout: completionTime / time.Duration(max(1, len(s.endpoints))), Attempts: len(s.endpoints)})
 	if err != nil {
 		return

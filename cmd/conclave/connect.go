@@ -27,10 +27,14 @@ func (s *session) open() (*client.Client, error) {
 	if s.timeout <= 0 {
 		return nil, fmt.Errorf("--timeout %v: want a time to wait, such as 10s", s.timeout)
 	}
+	transport, err := s.transport()
+	if err != nil {
+		return nil, err
+	}
 	told := false
 	patience := cmp.Or(s.patience, fmt.Sprintf("trying for %v", s.timeout))
 	c, err := client.New(client.Options{
-		Endpoints: s.endpoints, HTTPClient: &http.Client{Transport: newTransport()}, Attempts: attemptsMax, PauseMax: pauseMax,
+		Endpoints: s.endpoints, HTTPClient: &http.Client{Transport: transport}, Attempts: attemptsMax, PauseMax: pauseMax,
 		OnRetry: func(failure *client.Error, _ time.Duration) {
 			if !told {
 				fmt.Fprintf(s.err, "%s: %v; %s\n", s.spokenName(), failure, patience)
@@ -45,10 +49,14 @@ func (s *session) open() (*client.Client, error) {
 	return c, nil
 }
 
-func newTransport() *http.Transport {
+// transport returns one that connects to endpoints, over TLS where they want it.
+func (s *session) transport() (*http.Transport, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: dialTime}).DialContext
-	return transport
+	if err := s.tls.Secure(transport); err != nil {
+		return nil, fmt.Errorf("--ca, --cert, --cert-key: %w", err)
+	}
+	return transport, nil
 }
 
 // connect returns a client and the context that limits the command. What it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -37,6 +38,8 @@ type council struct {
 	ops       []string
 	token     string
 	tokenFile string
+	// http sends the requests.
+	http *http.Client
 }
 
 // membersCommand builds the commands about members.
@@ -48,7 +51,8 @@ func (s *session) membersCommand() *cobra.Command {
 		Long: `Show and change the members of a cluster, through the operations ports of its nodes.
 
 Name as many nodes as there are with --ops: only the leader makes changes, and it is
-found among them. The token comes from --token-file, or from CONCLAVE_ADMIN_TOKEN.
+found among them. The token comes from --token-file, or from CONCLAVE_ADMIN_TOKEN;
+over https, a certificate for this cluster does as well, --cert and --cert-key.
 On a cluster that an operator runs, it alone changes the membership.`,
 		Example: "  conclave members list --ops http://cfg-0:8402,http://cfg-1:8402 --token-file token",
 	}, c.listCommand(), c.addCommand(), c.promoteCommand(), c.removeCommand(),
@@ -82,6 +86,11 @@ func (c *council) prepare(cmd *cobra.Command) (context.Context, context.CancelFu
 	if err := c.findToken(); err != nil {
 		return nil, nil, err
 	}
+	transport, err := c.transport()
+	if err != nil {
+		return nil, nil, err
+	}
+	c.http = &http.Client{Transport: transport}
 	c.connected, c.aboutMembers = true, true
 	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
 	return ctx, cancel, nil
@@ -93,10 +102,10 @@ func (c *council) findToken() error {
 		c.token, c.tokenFile = c.env("CONCLAVE_ADMIN_TOKEN"), c.env("CONCLAVE_ADMIN_TOKEN_FILE")
 	}
 	switch {
-	case c.token != "":
+	case c.token != "", c.tokenFile == "" && c.tls.Certificate != "":
 		return nil
 	case c.tokenFile == "":
-		return errors.New("the operations ports want a token: give --token-file, or set CONCLAVE_ADMIN_TOKEN")
+		return errors.New("the operations ports want a token: give --token-file, or set CONCLAVE_ADMIN_TOKEN; or --cert and --cert-key, where they speak TLS")
 	}
 	info, err := os.Stat(c.tokenFile)
 	if err == nil && info.Size() > tokenFileBytesMax {
@@ -118,7 +127,7 @@ func (c *council) findToken() error {
 }
 
 func (c *council) client(url string) *admin.Client {
-	return &admin.Client{BaseURL: url, Token: c.token}
+	return &admin.Client{BaseURL: url, Token: c.token, HTTPClient: c.http}
 }
 
 // asking is a command that asks nodes: what it does once its flags are understood,

@@ -86,8 +86,12 @@ func (c *council) newMember(ctx context.Context, node string, args []string) (ad
 	if node == "" {
 		return admin.NewMember{MemberID: args[0], Name: args[1], Address: args[2]}, nil
 	}
+	patient, err := c.patient(ctx) // it may have been started a moment ago
+	if err != nil {
+		return admin.NewMember{}, err
+	}
 	client := c.client(node)
-	client.HTTPClient = c.patient(ctx) // it may have been started a moment ago
+	client.HTTPClient = patient
 	status, err := client.Status(ctx)
 	if err != nil {
 		return admin.NewMember{}, err

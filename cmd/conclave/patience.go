@@ -22,8 +22,11 @@ const (
 // patient returns a client that tries again while connections are refused, as
 // they are while a node starts: nothing has been sent then, so nothing can happen
 // twice. It gives up with the last refusal shortly before ctx ends.
-func (s *session) patient(ctx context.Context) *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+func (s *session) patient(ctx context.Context) (*http.Client, error) {
+	transport, err := s.transport()
+	if err != nil {
+		return nil, err
+	}
 	dialer := &net.Dialer{}
 	var told sync.Once
 	transport.DialContext = func(dialing context.Context, network, address string) (net.Conn, error) {
@@ -43,5 +46,5 @@ func (s *session) patient(ctx context.Context) *http.Client {
 			}
 		}
 	}
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: transport}, nil
 }

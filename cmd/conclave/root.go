@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/conclave-dev/conclave/pkg/client"
 )
 
 // defaultEndpoint is a node on this machine.
@@ -18,7 +20,9 @@ type session struct {
 	program
 	// endpoints are where the cluster is.
 	endpoints []string
-	timeout   time.Duration
+	// tls is for endpoints and operations ports whose scheme is https.
+	tls     client.TLSFiles
+	timeout time.Duration
 	// output is the form of what is printed, and documents how many were.
 	output    outputForm
 	documents int
@@ -36,6 +40,7 @@ func (p program) run(ctx context.Context, args []string) int {
 	s := &session{
 		program: p, output: outputText,
 		endpoints: strings.Split(cmp.Or(p.env("CONCLAVE_ENDPOINT"), defaultEndpoint), ","),
+		tls:       client.TLSFiles{CA: p.env("CONCLAVE_CA"), Certificate: p.env("CONCLAVE_CERT"), Key: p.env("CONCLAVE_CERT_KEY")},
 	}
 	root := s.command()
 	root.SetArgs(args)
@@ -78,6 +83,9 @@ func (s *session) command() *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringSliceVar(&s.endpoints, "endpoint", s.endpoints, "client ports of nodes or their service, URL,URL,...; also from CONCLAVE_ENDPOINT")
+	flags.StringVar(&s.tls.CA, "ca", s.tls.CA, "file with the authorities to trust behind https; also from CONCLAVE_CA (default: the system's)")
+	flags.StringVar(&s.tls.Certificate, "cert", s.tls.Certificate, "file with a certificate to show behind https, instead of a token; also from CONCLAVE_CERT")
+	flags.StringVar(&s.tls.Key, "cert-key", s.tls.Key, "file with the key of --cert; also from CONCLAVE_CERT_KEY")
 	flags.DurationVar(&s.timeout, "timeout", 10*time.Second, "how long to wait for the whole command; a minute for members")
 	flags.VarP(&s.output, "output", "o", "text, json or yaml")
 	complete(root, "output", completeOutput)

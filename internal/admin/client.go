@@ -136,6 +136,8 @@ func decode(response *http.Response, answer any) error {
 		}
 		problem.Status = response.StatusCode
 		return problem
+	case response.StatusCode == http.StatusBadRequest && bytes.HasPrefix(body, []byte("Client sent an HTTP request to an HTTPS server")):
+		return errors.New("the operations port speaks TLS: call it by https://")
 	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("HTTP %d without a problem: this is not the operations port of a node", response.StatusCode)
 	case mediaType != "application/json":

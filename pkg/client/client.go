@@ -35,6 +35,9 @@ type Options struct {
 	// http.DefaultTransport and 5 s to connect. Deadlines come from each call's
 	// context.
 	HTTPClient *http.Client
+	// TLS says whom to trust behind https, and what to show. Without HTTPClient;
+	// one that is given has settings of its own.
+	TLS TLSFiles
 	// Attempts is how often a call is sent at most, to all endpoints together;
 	// default 10, 1 for never again. See the package comment for what is sent
 	// again.
@@ -59,6 +62,9 @@ func (o Options) Validate() error {
 		if err := checkEndpoint(endpoint); err != nil {
 			return err
 		}
+	}
+	if o.HTTPClient != nil && o.TLS != (TLSFiles{}) {
+		return errors.New("client: HTTPClient and TLS: only one can be given; TLSFiles.Secure prepares the transport of the former")
 	}
 	if o.Attempts < 0 || o.PauseMax < 0 || o.AttemptTimeout < 0 {
 		return fmt.Errorf("client: attempts %d, longest pause %v, attempt timeout %v: none may be negative",
@@ -86,7 +92,8 @@ type Client struct {
 	preferred atomic.Int64
 }
 
-// New returns a Client, or the error of Options.Validate. It contacts nobody yet.
+// New returns a Client, or the error of Options.Validate or of the files of
+// Options.TLS. It contacts nobody yet.
 func New(o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -104,6 +111,9 @@ func New(o Options) (*Client, error) {
 	} else {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.DialContext = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+		if err := o.TLS.Secure(transport); err != nil {
+			return nil, fmt.Errorf("client: TLS: %w", err)
+		}
 		c.http.Transport = transport
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

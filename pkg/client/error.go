@@ -135,6 +135,10 @@ func (e *Error) read(header http.Header, body []byte) {
 	if mediaType != "application/problem+json" {
 		e.Retryable = e.Outcome == Rejected && (e.Status == http.StatusBadGateway ||
 			e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout)
+		if wantsTLS(e.Status, body) {
+			e.Outcome, e.Err = Rejected, errors.New("the endpoint speaks TLS: call it by https://")
+			return
+		}
 		e.Err = fmt.Errorf("the answer is %q and not a node's refusal: is this the client port of a node?", mediaType)
 		return
 	}

@@ -15,13 +15,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/conclave-dev/conclave/internal/node"
+	"github.com/conclave-dev/conclave/internal/pki"
 )
 
 // devSettings are the flags of the cluster in one process.
 type devSettings struct {
 	dir      string
 	basePort int
+	tls      bool
 	log      logSettings
+	// client asks the nodes whether they are ready, over TLS if they want it.
+	client *http.Client
 }
 
 // devNames are the members of the cluster in one process.
@@ -35,6 +39,7 @@ func newDevCommand() *cobra.Command {
 		Long: `Run a cluster of three nodes in this process, on loopback, with the same log on disk
 and the same connections between them as any other cluster. Member i (0, 1, 2)
 listens at base-port + 10*i for clients, + 1 for its peers and + 2 for operations.
+With --tls all of these speak TLS, with certificates that are made in the directory.
 Started again on the same directory it continues where it was.`,
 		Args:          noArguments,
 		SilenceUsage:  true,
@@ -43,6 +48,7 @@ Started again on the same directory it continues where it was.`,
 	}
 	c.Flags().StringVar(&s.dir, "dir", "data", "directory for the data of all three")
 	c.Flags().IntVar(&s.basePort, "base-port", 8400, "first port")
+	c.Flags().BoolVar(&s.tls, "tls", false, "encrypt all connections, with certificates of an authority that is made for it")
 	s.log.flags(c)
 	s.log.level = "warn"
 	c.Flags().Lookup("log-level").DefValue = "warn"
@@ -59,6 +65,9 @@ func (s *devSettings) run(c *cobra.Command) error {
 	}
 	token, err := devToken(s.dir)
 	if err != nil {
+		return err
+	}
+	if err := s.prepareTLS(time.Now()); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(c.Context())
@@ -96,12 +105,12 @@ func awaitReady(ctx context.Context, ready func(context.Context) bool) bool {
 // ready tells whether all three nodes take clients.
 func (s *devSettings) ready(ctx context.Context) bool {
 	for i := range devNames {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.options(i).Ops+"/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url(i, 2)+"/readyz", nil)
 		if err != nil {
 			return false
 		}
 		request.Close = true
-		response, err := http.DefaultClient.Do(request)
+		response, err := s.client.Do(request)
 		if err != nil {
 			return false
 		}
@@ -131,22 +140,51 @@ func (s *devSettings) options(i int) node.Options {
 	for j, name := range devNames {
 		o.InitialPeers = append(o.InitialPeers, node.Peer{Name: name, Address: at(j, 1)})
 	}
+	if s.tls {
+		o.HTTP, o.HTTPS = node.Off, o.HTTP
+		own := s.certificates(devNames[i])
+		o.PeerTLS, o.ClientTLS, o.OpsTLS = own, own, own
+	}
 	return o
+}
+
+// url returns where member i listens, for clients with port 0, for operations with 2.
+func (s *devSettings) url(member, port int) string {
+	scheme := "http"
+	if s.tls {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://127.0.0.1:%d", scheme, s.basePort+10*member+port)
 }
 
 // greet prints what a person can paste.
 func (s *devSettings) greet(out io.Writer) {
-	url := func(member, port int) string { return fmt.Sprintf("http://127.0.0.1:%d", s.basePort+10*member+port) }
+	curl := "curl -fsS"
+	if s.tls {
+		curl += " --cacert " + filepath.Join(s.certificates(devPerson), pki.FileAuthorities)
+	}
 	fmt.Fprintf(out, `Three nodes run, with their data in %[1]s. Try:
 
-  printf 'postgres://db' | curl -fsS -T - %[2]s/v1/kv/pay/db/url
-  curl -fsS %[3]s/v1/kv/pay/db/url
-  curl -fsS '%[4]s/v1/keys/pay?prefix=db/'
-  curl -fsS %[2]s/v1/cluster
-  curl -fsS -H "Authorization: Bearer $(cat %[1]s/admin-token)" %[5]s/admin/v1/status
-
+  printf 'postgres://db' | %[6]s -T - %[2]s/v1/kv/pay/db/url
+  %[6]s %[3]s/v1/kv/pay/db/url
+  %[6]s '%[4]s/v1/keys/pay?prefix=db/'
+  %[6]s %[2]s/v1/cluster
+  %[6]s -H "Authorization: Bearer $(cat %[1]s/admin-token)" %[5]s/admin/v1/status
+%[7]s
 Ctrl-C stops them; the same command starts them again where they were.
-`, s.dir, url(0, 0), url(1, 0), url(2, 0), url(0, 2))
+`, s.dir, s.url(0, 0), s.url(1, 0), s.url(2, 0), s.url(0, 2), curl, s.greetTLS())
+}
+
+// greetTLS tells what else there is to try with TLS.
+func (s *devSettings) greetTLS() string {
+	if !s.tls {
+		return ""
+	}
+	return fmt.Sprintf(`
+  export CONCLAVE_CA=%[1]s/ca.crt CONCLAVE_CERT=%[1]s/tls.crt CONCLAVE_CERT_KEY=%[1]s/tls.key
+  conclave get pay db/url --endpoint %[2]s
+  conclave members list --ops %[3]s
+`, s.certificates(devPerson), s.url(0, 0), s.url(0, 2))
 }
 
 // devToken makes the token for /admin once and returns its file.

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/conclave-dev/conclave/internal/pki"
-	"github.com/conclave-dev/conclave/pkg/raft/badgerlog"
 	"github.com/conclave-dev/conclave/pkg/raft/transport"
 )
 
@@ -31,10 +30,7 @@ type certificate struct {
 
 // openCertificates reads the certificates that the options name.
 func openCertificates(o *Options) (certificates, error) {
-	all := certificates{cluster: o.clusterID()}
-	if id, err := badgerlog.ReadIdentity(o.DataDir); err == nil {
-		all.cluster = id.ClusterID // what the directory says holds, as after a recovery
-	}
+	all := certificates{cluster: o.ClusterInEffect()}
 	self := pki.Identity{Cluster: all.cluster, Role: pki.RoleNode, Name: o.Name}
 	for _, one := range []struct {
 		certificate *certificate

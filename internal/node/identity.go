@@ -34,6 +34,17 @@ func (o *Options) clusterID() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// ClusterInEffect returns the ID of the cluster that a node with these options belongs
+// to, which certificates are made out to: what its data directory says, and before
+// that is formatted, what the options speak of.
+func (o Options) ClusterInEffect() string {
+	if id, err := badgerlog.ReadIdentity(o.DataDir); err == nil {
+		return id.ClusterID
+	}
+	o = o.withDefaults()
+	return o.clusterID()
+}
+
 // identity reads who this node is from its data directory, which is formatted
 // for a new member when it is empty. What the directory says holds; options that
 // contradict it are an error.

@@ -26,8 +26,7 @@ type keyring struct {
 // HTTP.
 func newKeyring(c *trio) *keyring {
 	c.t.Helper()
-	plain := c.options(0).withDefaults()
-	k := &keyring{trio: c, authority: newAuthority(c.t), cluster: plain.clusterID()}
+	k := &keyring{trio: c, authority: newAuthority(c.t), cluster: c.options(0).ClusterInEffect()}
 	for i := range k.dirs {
 		k.dirs[i] = filepath.Join(c.base, "tls-"+c.options(i).Name)
 		k.put(k.dirs[i], k.node(i), k.authority)

@@ -156,8 +156,7 @@ func TestTheOperationsPortOverTLSTakesCertificatesAsCredentials(t *testing.T) {
 		o.InitialPeers = o.InitialPeers[:1]
 		o.OpsTLS, o.AdminTokenFile = k.dirs[i], ""
 	}
-	alone := c.options(0).withDefaults()
-	k.cluster = alone.clusterID()
+	k.cluster = c.options(0).ClusterInEffect()
 	c.start(0)
 	url := "https://" + c.at(0, 2)
 	probe := k.caller(nil, k.authority)

@@ -37,6 +37,11 @@ type Status struct {
 	MissingIndex uint64 `json:"missingIndex,omitempty"`
 	Space        string `json:"space,omitempty"`
 	Stalled      bool   `json:"stalled,omitempty"`
+	// Parked tells, while the node is parked, why: it stores the log and votes, and
+	// neither serves nor leads. DisagreementIndex is the last index at which members'
+	// states were seen to differ, 0 once those of all voters are equal at a later one.
+	Parked            string `json:"parked,omitempty"`
+	DisagreementIndex uint64 `json:"disagreementIndex,omitempty"`
 	// LogsSetAside names the directories, in the node's data directory, of logs of
 	// which nothing could be used. They are kept for people to look at, and may be
 	// removed.
@@ -57,8 +62,9 @@ type Status struct {
 	// membership.
 	Managed bool `json:"managed,omitempty"`
 	// StateHashes are the hashes of the node's state at the indexes divisible by
-	// 1,024 that it applied last, and at the last index applied, oldest first.
-	// Members that differ at an equal index hold different states.
+	// 1,024 that it applied last, since its start or since a snapshot replaced its
+	// state, and at the last index applied, oldest first. Members that differ at an
+	// equal index hold different states.
 	StateHashes []StateHash `json:"stateHashes,omitempty"`
 }
 
@@ -108,6 +114,8 @@ type Member struct {
 	// DiskFull tells on a leader that the member takes no entries for want of
 	// room on its disk.
 	DiskFull bool `json:"diskFull,omitempty"`
+	// Parked tells on a leader that the member is parked.
+	Parked bool `json:"parked,omitempty"`
 	// Promotable tells on a leader whether a learner may become a voter now, and
 	// NotPromotableReason why not.
 	Promotable          bool   `json:"promotable,omitempty"`

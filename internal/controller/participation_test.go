@@ -24,6 +24,7 @@ func TestRolloutDoesNotCountOnMembersThatAreInTouchAndUnfit(t *testing.T) {
 		"its disk is full, it says":         own(func(s *admin.Status) { s.Space = "full" }),
 		"its disk hangs":                    own(func(s *admin.Status) { s.Stalled = true }),
 		"it lacks what it acknowledged":     own(func(s *admin.Status) { s.Faulty = true }),
+		"it is parked":                      own(func(s *admin.Status) { s.Parked = "its state differs" }),
 		"it is stopping":                    own(func(s *admin.Status) { s.State = admin.StateStopping }),
 		"it is in a state to be invented":   own(func(s *admin.Status) { s.State = "Invented" }),
 		"its pod lost the volume":           own(func(s *admin.Status) { s.MemberID = "ffff" }),

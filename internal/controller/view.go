@@ -134,12 +134,12 @@ func inTouch(o *Observed, leader *admin.Status, limitMillis int64) map[string]bo
 }
 
 // hampered tells whether a member can't be counted on by its own word: its pod
-// runs as another member, isn't at work, lacks what it had acknowledged, or can't
-// write. One that doesn't answer the operator is judged by the leader alone.
+// runs as another member, isn't at work, lacks what it had acknowledged, can't
+// write, or is parked and never stands for election. One that doesn't answer the operator is judged by the leader alone.
 func hampered(o *Observed, member admin.Member) bool {
 	status := o.Reports[member.Name].Status
 	return status != nil && (status.MemberID != member.MemberID || status.State != admin.StateRunning ||
-		status.Faulty || status.Stalled || status.Space == spaceFull)
+		status.Faulty || status.Stalled || status.Parked != "" || status.Space == spaceFull)
 }
 
 // unclear says why the quorum can't be told from the membership that the leader

@@ -234,6 +234,9 @@ func (s *watchStream) sendRevisions() (ended bool, err error) {
 			s.out.resync(pruned.Oldest)
 			return true, s.out.flush()
 		}
+		if errors.Is(err, config.ErrParked) {
+			return true, s.bye(kindOf(err).code)
+		}
 		if err != nil {
 			return true, err
 		}

@@ -18,17 +18,15 @@ type machine struct {
 	hashes *hashes
 	// joined takes each configuration that was applied.
 	joined func(*raft.Membership)
+	// commandOf is the function of that name but in tests, which alter what is applied.
+	commandOf func(*raft.Entry) []byte
 }
 
 // Apply implements replica.StateMachine.
 func (m machine) Apply(entries []raft.Entry) []any {
 	results := make([]any, len(entries))
 	for i := range entries {
-		var command []byte
-		if entries[i].Kind == raft.EntryCommand {
-			command = entries[i].Data
-		}
-		results[i] = m.state.Apply(uint64(entries[i].Index), stamp(&entries[i]), origin(&entries[i]), command)
+		results[i] = m.state.Apply(uint64(entries[i].Index), stamp(&entries[i]), origin(&entries[i]), m.commandOf(&entries[i]))
 		if entries[i].Index%hashInterval == 0 {
 			m.state.Publish()
 			m.hashes.add(m.state.View())
@@ -65,7 +63,23 @@ func (m machine) Snapshot() func(io.Writer) error {
 }
 
 // Restore implements replica.StateMachine.
-func (m machine) Restore(r io.Reader) error { return m.state.Restore(r) }
+func (m machine) Restore(r io.Reader) error {
+	m.hashes.forget()
+	return m.state.Restore(r)
+}
+
+// Check implements replica.SelfCheck.
+func (m machine) Check() (hashes []raft.StateHash, stuck bool) {
+	return m.hashes.news(), m.state.Fault() != nil
+}
+
+// commandOf returns the command that an entry holds, nil when it holds none.
+func commandOf(e *raft.Entry) []byte {
+	if e.Kind != raft.EntryCommand {
+		return nil
+	}
+	return e.Data
+}
 
 // replicator lets the store replicate through the replica, once there is one.
 type replicator struct {
@@ -142,6 +156,7 @@ func translate(err error) error {
 		{replica.ErrTooLarge, config.ErrTooLarge},
 		{replica.ErrDiskFull, config.ErrDiskFull},
 		{replica.ErrStopping, config.ErrStopping},
+		{replica.ErrParked, config.ErrParked},
 		{replica.ErrNotCaughtUp, config.ErrNotCaughtUp},
 		{replica.ErrOutcomeUnknown, config.ErrOutcomeUnknown},
 	} {

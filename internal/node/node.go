@@ -111,7 +111,7 @@ func (n *node) prepare() (*ports, error) {
 	if n.certificates, err = openCertificates(&n.options); err != nil {
 		return nil, err
 	}
-	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{Ready: n.servable}); err != nil {
+	if n.store, err = config.NewStore(n.state, &n.replicator, config.StoreOptions{Ready: n.servable, Parked: n.parked}); err != nil {
 		return nil, err
 	}
 	if n.clients, err = n.newClientAPI(); err != nil {
@@ -232,7 +232,7 @@ func (n *node) takePart(ctx context.Context) error {
 			},
 			State: state, Boot: n.boot, SnapshotEntries: n.options.SnapshotEntries,
 		},
-		Storage: n.log, Sender: n.peers, StateMachine: machine{n.state, &n.hashes, n.sawMembership},
+		Storage: n.log, Sender: n.peers, StateMachine: machine{n.state, &n.hashes, n.sawMembership, n.options.commandOf},
 		TickInterval: tick, Logger: n.options.Logger,
 	})
 	if err != nil {
@@ -348,6 +348,14 @@ func (n *node) servable() error {
 	}
 	_, reason := operations{n}.Ready()
 	return fmt.Errorf("%w: %s", config.ErrNotReady, reason)
+}
+
+// parked tells why nothing of this node's state may be served, or nil while it may.
+func (n *node) parked() error {
+	if running := n.replicator.replica.Load(); running != nil && running.Parked() != raft.ParkNone {
+		return fmt.Errorf("%w: %s", config.ErrParked, running.Parked())
+	}
+	return nil
 }
 
 // stage tells how far the node has come.

@@ -51,6 +51,10 @@ func (o operations) Status() admin.Status {
 	if core.Faulty {
 		s.MissingIndex = uint64(core.Watermark.Index)
 	}
+	s.DisagreementIndex = uint64(core.Disagreement)
+	if core.Parked != raft.ParkNone {
+		s.Parked = core.Parked.String()
+	}
 	s.MembershipIndex, s.Joint = uint64(core.MembershipIndex), core.Membership.IsJoint()
 	for _, m := range core.Membership.Members {
 		s.Members = append(s.Members, memberStatus(&core, m))
@@ -78,7 +82,7 @@ func memberStatus(core *raft.Status, m raft.Member) admin.Member {
 		}
 		since, lag := int64(f.ContactTicks)*tick.Milliseconds(), uint64(core.Last-min(f.Match, core.Last))
 		one.MatchIndex, one.SinceContactMillis = uint64(f.Match), &since
-		one.Progress, one.LagEntries, one.DiskFull = f.State, &lag, f.DiskFull
+		one.Progress, one.LagEntries, one.DiskFull, one.Parked = f.State, &lag, f.DiskFull, f.Parked
 		if one.Role == "Learner" {
 			one.Promotable = f.Promotion == raft.ReasonNone
 			if !one.Promotable {
@@ -121,6 +125,8 @@ func (o operations) Ready() (ready bool, reason string) {
 		return false, "this member was removed from the cluster; stop the node, and empty its data directory before it is used again"
 	case n.state.Fault() != nil:
 		return false, fmt.Sprintf("parked: %v", n.state.Fault())
+	case n.parked() != nil:
+		return false, n.parked().Error()
 	case !n.ready.caughtUp.Load():
 		return false, "catching up with the leader"
 	}

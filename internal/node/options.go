@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/conclave-dev/conclave/internal/discovery"
+	"github.com/conclave-dev/conclave/pkg/raft"
 )
 
 // InitialState says whether a node may help to form a cluster.
@@ -98,6 +99,10 @@ type Options struct {
 
 	// Version is the program's version, shown in the status.
 	Version string
+	// commandOf is what of an entry this node applies. Only tests set it, to make a state
+	// that the log doesn't make.
+	commandOf func(*raft.Entry) []byte
+
 	// Logger takes what an operator should know. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -128,6 +133,9 @@ func (o Options) withDefaults() Options {
 	o.ElectionTimeoutMax = cmp.Or(o.ElectionTimeoutMax, 300*time.Millisecond)
 	o.HeartbeatInterval = cmp.Or(o.HeartbeatInterval, 50*time.Millisecond)
 	o.SnapshotEntries = cmp.Or(o.SnapshotEntries, 10_000)
+	if o.commandOf == nil {
+		o.commandOf = commandOf
+	}
 	o.Version = cmp.Or(o.Version, "unknown")
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o

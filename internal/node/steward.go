@@ -257,6 +257,9 @@ func (o operations) problem(err error) error {
 		}
 	case errors.Is(err, replica.ErrOverloaded):
 		return &admin.Problem{Status: http.StatusServiceUnavailable, Code: "overloaded", Title: "The node has too much to do", Retryable: true}
+	case errors.Is(err, replica.ErrParked):
+		return &admin.Problem{Status: http.StatusServiceUnavailable, Code: "parked", Title: "The node is parked", Retryable: true,
+			Detail: "its state is not that of the majority; ask another node"}
 	case errors.Is(err, replica.ErrStopping):
 		return &admin.Problem{Status: http.StatusServiceUnavailable, Code: "stopping", Title: "The node is stopping", Retryable: true}
 	}
@@ -277,6 +280,7 @@ var advices = map[raft.Reason]struct {
 	raft.ReasonNoContact:         {"no_contact", "see that its node runs and that its address is right", true},
 	raft.ReasonLastVoter:         {"last_voter", "add and promote another member first", false},
 	raft.ReasonTooManyMembers:    {"too_many_members", "remove one first", false},
+	raft.ReasonParked:            {"parked", "its state differs from the others' and is being replaced; wait and try again", true},
 	raft.ReasonTransferFailed:    {"transfer_failed", "this node leads on; try another voter", true},
 	raft.ReasonMembershipChanged: {admin.CodeMembershipChanged, "read the status again and decide anew", false},
 }

@@ -63,8 +63,9 @@ var (
 	// ErrStopping: this member is shutting down. Certainly not applied; worth
 	// another try at another member.
 	ErrStopping = errors.New("stopping")
-	// ErrParked: this member can't follow the log any further and serves
-	// nothing. Certainly not applied; worth another try at another member.
+	// ErrParked: this member can't follow the log any further, or its state is not
+	// that of the majority, so it serves nothing. Certainly not applied; worth another
+	// try at another member.
 	ErrParked = errors.New("parked")
 	// ErrNotReady: this member hasn't caught up since its start, or isn't part of
 	// its cluster yet, so what it holds may be older than what it has served

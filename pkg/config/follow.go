@@ -57,7 +57,7 @@ func (f *Follower) Cursor() uint64 { return f.cursor }
 // these are all that it changes in the namespace, so whoever follows the namespace
 // sees the same. A nil revision means that there is none for now, and Changed
 // tells when to ask again. It never waits. Its error is a PrunedError, when what
-// followed the cursor is no longer known.
+// followed the cursor is no longer known, or ErrParked.
 func (f *Follower) Next() (r *Revision, whole bool, err error) {
 	hub := &f.store.state.hub
 	// Loaded before the look at the topic, which fires first.
@@ -71,7 +71,11 @@ func (f *Follower) Next() (r *Revision, whole bool, err error) {
 		f.cursor = max(f.cursor, delivered)
 	}
 	f.atEnd = false
-	return f.read(f.store.state.View())
+	view := f.store.state.View()
+	if err := f.store.refusal(view); err != nil {
+		return nil, false, err
+	}
+	return f.read(view)
 }
 
 // read is Next in a view that is newer than the subscription.

@@ -131,8 +131,8 @@ func (s *Store) newest(ctx context.Context, o ReadOptions) (*View, Standing, err
 		return nil, Standing{}, err
 	}
 	view, standing := s.look(o.Level)
-	if view.fault != nil {
-		return nil, Standing{}, fmt.Errorf("%w: %w", ErrParked, view.fault)
+	if err := s.refusal(view); err != nil {
+		return nil, Standing{}, err
 	}
 	return view, standing, nil
 }

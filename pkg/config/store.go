@@ -20,6 +20,10 @@ type StoreOptions struct {
 	// Ready tells why the local state may not be served yet, and returns nil once
 	// it may; nil means always. It is called for each local read.
 	Ready func() error
+	// Parked tells why nothing of the local state may be served, with an error that
+	// is ErrParked, and returns nil while it may; nil means always. It is called for
+	// each read.
+	Parked func() error
 	// Now is a monotonic clock, used for Standing.Staleness alone; nil means
 	// time.Now.
 	Now func() time.Time
@@ -40,6 +44,7 @@ type Store struct {
 	replicator Replicator
 	maxWatches int64
 	ready      func() error
+	parked     func() error
 	now        func() time.Time
 	// made is when the store was made, and freshNanos how long after that the
 	// last successful read barrier began; negative before the first.
@@ -57,7 +62,7 @@ func NewStore(state *State, replicator Replicator, o StoreOptions) (*Store, erro
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("store options: %w", err)
 	}
-	s := &Store{state: state, replicator: replicator, maxWatches: int64(o.MaxWatches), ready: o.Ready, now: o.Now}
+	s := &Store{state: state, replicator: replicator, maxWatches: int64(o.MaxWatches), ready: o.Ready, parked: o.Parked, now: o.Now}
 	if s.maxWatches == 0 {
 		s.maxWatches = DefaultMaxWatches
 	}
@@ -169,7 +174,7 @@ func (s *Store) Rollback(ctx context.Context, r Rollback) (Result, error) {
 }
 
 // notApplied are the errors of a Replicator that mean: certainly not applied.
-var notApplied = []error{ErrNoLeader, ErrOverloaded, ErrStopping, ErrTooLarge, ErrDiskFull}
+var notApplied = []error{ErrNoLeader, ErrOverloaded, ErrStopping, ErrTooLarge, ErrDiskFull, ErrParked}
 
 func (s *Store) propose(ctx context.Context, command []byte, freesSpace bool) (Result, error) {
 	if err := s.state.Fault(); err != nil {
@@ -193,6 +198,17 @@ func (s *Store) propose(ctx context.Context, command []byte, freesSpace bool) (R
 		err = fmt.Errorf("%w: %v", ErrOutcomeUnknown, err) //nolint:errorlint // see above
 	}
 	return Result{}, err
+}
+
+// refusal tells why nothing of a view that was just taken may be served.
+func (s *Store) refusal(view *View) error {
+	if view.fault != nil {
+		return fmt.Errorf("%w: %w", ErrParked, view.fault)
+	}
+	if s.parked != nil {
+		return s.parked()
+	}
+	return nil
 }
 
 // Revision returns the revision of the local state.

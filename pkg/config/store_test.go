@@ -313,3 +313,41 @@ func TestRequestsThatBreakARuleReachNobody(t *testing.T) {
 		t.Error("a negative limit was accepted")
 	}
 }
+
+func TestAParkedMemberServesNothing(t *testing.T) {
+	var why error
+	store, fake := newStore(t, config.StoreOptions{Parked: func() error { return why }})
+	if _, err := store.Put(t.Context(), *put("a", "1")); err != nil {
+		t.Fatal(err)
+	}
+	follower, err := store.Follow("pay", "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Close()
+	levels := []config.ReadOptions{
+		{Level: config.Linear}, {Level: config.Session, MinRevision: 1}, {Level: config.Bounded, MaxStaleness: time.Hour}, {Level: config.Local},
+	}
+	ask := func(o config.ReadOptions) error {
+		_, _, err := store.Get(t.Context(), "pay", "a", o)
+		return err
+	}
+	for _, o := range levels {
+		if err := ask(o); err != nil {
+			t.Errorf("%v, not parked: %v", o.Level, err)
+		}
+	}
+	why = fmt.Errorf("%w: its state is wrong", config.ErrParked)
+	for _, o := range levels {
+		if err := ask(o); !errors.Is(err, config.ErrParked) {
+			t.Errorf("%v: %v, want ErrParked", o.Level, err)
+		}
+	}
+	if _, _, err := follower.Next(); !errors.Is(err, config.ErrParked) {
+		t.Errorf("a follower: %v, want ErrParked", err)
+	}
+	fake.refusal = config.ErrParked
+	if _, err := store.Put(t.Context(), *put("a", "2")); !errors.Is(err, config.ErrParked) || errors.Is(err, config.ErrOutcomeUnknown) {
+		t.Errorf("a write: %v, want ErrParked", err)
+	}
+}

@@ -97,6 +97,8 @@ func (r *Replica) carryOut(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return fmt.Errorf("replica: reading the log: %w", err)
 	}
+	// Before anybody gets an answer: who looks after that must not find it serving.
+	r.publishParking()
 	if len(effects.Send) > 0 {
 		r.options.Sender.Send(effects.Send)
 	}

@@ -84,15 +84,17 @@ type IPBlock struct {
 }
 
 func (n *NetworkPolicySpec) validate(path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if modes := []NetworkPolicyMode{NetworkPolicyManaged, NetworkPolicyDisabled}; !slices.Contains(modes, n.Mode) {
-		errs = append(errs, field.NotSupported(path.Child("mode"), n.Mode, modes))
-	}
-	for i := range n.ClientFrom {
-		errs = append(errs, n.ClientFrom[i].validate(path.Child("clientFrom").Index(i))...)
-	}
-	for i := range n.MonitoringFrom {
-		errs = append(errs, n.MonitoringFrom[i].validate(path.Child("monitoringFrom").Index(i))...)
+	return slices.Concat(
+		oneOf(path.Child("mode"), n.Mode, NetworkPolicyManaged, NetworkPolicyDisabled),
+		validatePeers(path.Child("clientFrom"), n.ClientFrom),
+		validatePeers(path.Child("monitoringFrom"), n.MonitoringFrom),
+	)
+}
+
+func validatePeers(path *field.Path, peers []NetworkPeer) field.ErrorList {
+	errs := noMore(path, len(peers), 32)
+	for i := range peers {
+		errs = append(errs, peers[i].validate(path.Index(i))...)
 	}
 	return errs
 }
@@ -110,16 +112,26 @@ func (p *NetworkPeer) validate(path *field.Path) field.ErrorList {
 	if p.IPBlock == nil {
 		return errs
 	}
-	path = path.Child("ipBlock")
-	block, err := netip.ParsePrefix(p.IPBlock.CIDR)
-	if err != nil {
-		return append(errs, field.Invalid(path.Child("cidr"), p.IPBlock.CIDR, "must be a block of addresses, such as 10.0.0.0/8"))
+	return append(errs, p.IPBlock.validate(path.Child("ipBlock"))...)
+}
+
+func (b *IPBlock) validate(path *field.Path) field.ErrorList {
+	errs := slices.Concat(noLonger(path.Child("cidr"), b.CIDR, 64), noMore(path.Child("except"), len(b.Except), 16))
+	block, ok := parseBlock(b.CIDR)
+	if !ok {
+		return append(errs, field.Invalid(path.Child("cidr"), b.CIDR, "must be a block of addresses, such as 10.0.0.0/8"))
 	}
-	for i, except := range p.IPBlock.Except {
-		part, err := netip.ParsePrefix(except)
-		if err != nil || part.Bits() <= block.Bits() || !block.Contains(part.Addr()) {
-			errs = append(errs, field.Invalid(path.Child("except").Index(i), except, "must be a part of "+p.IPBlock.CIDR))
+	for i, except := range b.Except {
+		if part, ok := parseBlock(except); !ok || part.Bits() <= block.Bits() || !block.Contains(part.Addr()) {
+			errs = append(errs, field.Invalid(path.Child("except").Index(i), except, "must be a part of "+b.CIDR))
 		}
 	}
 	return errs
+}
+
+// parseBlock reads a block as the API server does, which takes no IPv4 address
+// that is written as an IPv6 one.
+func parseBlock(text string) (netip.Prefix, bool) {
+	block, err := netip.ParsePrefix(text)
+	return block, err == nil && !block.Addr().Is4In6()
 }

@@ -2,8 +2,8 @@ package v1
 
 import (
 	"slices"
-	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -19,43 +19,75 @@ const MaxReplicas = 7
 // Validate tells what is wrong with the resource by itself, all of it at once.
 // The schema has the same rules; they are checked again because a resource may
 // be older than a rule, or come from a cluster whose schema somebody has edited.
-// What may not change between two versions of a resource only the schema knows.
+// What may not change between two versions of a resource only the schema knows,
+// and what is handed to Kubernetes as it is, the API server.
 func (c *RaftCluster) Validate() field.ErrorList {
-	var errs field.ErrorList
-	errs = append(errs, validateName(c.Name)...)
 	spec := field.NewPath("spec")
-	if !slices.Contains([]int32{1, 3, 5, 7}, c.Spec.Replicas) {
-		errs = append(errs, field.Invalid(spec.Child("replicas"), c.Spec.Replicas, "must be 1, 3, 5 or 7"))
-	}
-	if strings.ContainsAny(c.Spec.Image.Reference, " \t\r\n") {
-		errs = append(errs, field.Invalid(spec.Child("image", "reference"), c.Spec.Image.Reference, "must not contain white space"))
-	}
-	if c.Spec.Storage.Size.Sign() <= 0 {
-		errs = append(errs, field.Invalid(spec.Child("storage", "size"), c.Spec.Storage.Size.String(), "must be above zero"))
-	}
-	errs = append(errs, c.Spec.Raft.validate(spec.Child("raft"))...)
-	errs = append(errs, c.Spec.Pod.validate(spec.Child("pod"))...)
-	errs = append(errs, c.Spec.NetworkPolicy.validate(spec.Child("networkPolicy"))...)
-	return append(errs, ownPrefixes(spec.Child("client", "service", "annotations"), c.Spec.Client.Service.Annotations, "conclave.dev/")...)
+	return slices.Concat(
+		validateName(c.Name),
+		oneOf(spec.Child("replicas"), c.Spec.Replicas, 1, 3, 5, 7),
+		oneOf(spec.Child("reconcilePolicy"), c.Spec.ReconcilePolicy, ReconcileManaged, ReconcilePaused),
+		c.Spec.Image.validate(spec.Child("image")),
+		c.Spec.Storage.validate(spec.Child("storage")),
+		c.Spec.Raft.validate(spec.Child("raft")),
+		c.Spec.Client.validate(spec.Child("client")),
+		c.Spec.Pod.validate(spec.Child("pod")),
+		c.Spec.NetworkPolicy.validate(spec.Child("networkPolicy")),
+	)
 }
 
 func validateName(name string) field.ErrorList {
 	path := field.NewPath("metadata", "name")
-	var errs field.ErrorList
-	if len(name) > MaxNameLength {
-		errs = append(errs, field.TooLong(path, name, MaxNameLength))
-	}
+	errs := noLonger(path, name, MaxNameLength)
 	for _, problem := range validation.IsDNS1035Label(name) {
 		errs = append(errs, field.Invalid(path, name, problem))
 	}
 	return errs
 }
 
-func (r *RaftSpec) validate(path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if r.HeartbeatIntervalMilliseconds <= 0 {
-		errs = append(errs, field.Invalid(path.Child("heartbeatIntervalMilliseconds"), r.HeartbeatIntervalMilliseconds, "must be above zero"))
+func (i *ImageSpec) validate(path *field.Path) field.ErrorList {
+	errs := slices.Concat(
+		noLonger(path.Child("reference"), i.Reference, 512),
+		matches(path.Child("reference"), i.Reference, noWhiteSpace, "must not contain white space"),
+		oneOf(path.Child("pullPolicy"), i.PullPolicy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
+		noMore(path.Child("pullSecrets"), len(i.PullSecrets), 8),
+	)
+	seen := map[string]bool{}
+	for n, secret := range i.PullSecrets {
+		path := path.Child("pullSecrets").Index(n)
+		if secret.Name == "" {
+			errs = append(errs, field.Required(path.Child("name"), "names a Secret"))
+		}
+		errs = append(errs, noLonger(path.Child("name"), secret.Name, 253)...)
+		if seen[secret.Name] {
+			errs = append(errs, field.Duplicate(path, secret.Name))
+		}
+		seen[secret.Name] = true
 	}
+	return errs
+}
+
+func (s *StorageSpec) validate(path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s.Size.Sign() <= 0 {
+		errs = append(errs, field.Invalid(path.Child("size"), s.Size.String(), "must be above zero"))
+	}
+	if s.StorageClassName != nil {
+		errs = append(errs, noLonger(path.Child("storageClassName"), *s.StorageClassName, 253)...)
+	}
+	return slices.Concat(errs,
+		oneOf(path.Child("retention", "whenDeleted"), s.Retention.WhenDeleted, RetentionRetain, RetentionDelete),
+		oneOf(path.Child("retention", "whenScaled"), s.Retention.WhenScaled, RetentionRetain, RetentionDelete),
+	)
+}
+
+func (r *RaftSpec) validate(path *field.Path) field.ErrorList {
+	errs := slices.Concat(
+		within(path.Child("heartbeatIntervalMilliseconds"), r.HeartbeatIntervalMilliseconds, 10, 10000, 10),
+		within(path.Child("electionTimeoutMinMilliseconds"), r.ElectionTimeoutMinMilliseconds, 50, 60000, 10),
+		within(path.Child("electionTimeoutMaxMilliseconds"), r.ElectionTimeoutMaxMilliseconds, 60, 120000, 10),
+		within(path.Child("snapshotThresholdEntries"), r.SnapshotThresholdEntries, 100, 10000000, 1),
+	)
 	if int64(r.ElectionTimeoutMinMilliseconds) < 5*int64(r.HeartbeatIntervalMilliseconds) {
 		errs = append(errs, field.Invalid(path.Child("electionTimeoutMinMilliseconds"), r.ElectionTimeoutMinMilliseconds,
 			"must be at least five times heartbeatIntervalMilliseconds"))
@@ -64,31 +96,38 @@ func (r *RaftSpec) validate(path *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("electionTimeoutMaxMilliseconds"), r.ElectionTimeoutMaxMilliseconds,
 			"must be above electionTimeoutMinMilliseconds"))
 	}
-	if r.SnapshotThresholdEntries <= 0 {
-		errs = append(errs, field.Invalid(path.Child("snapshotThresholdEntries"), r.SnapshotThresholdEntries, "must be above zero"))
-	}
 	return errs
+}
+
+func (c *ClientSpec) validate(path *field.Path) field.ErrorList {
+	hosts, service := path.Child("hosts"), path.Child("service")
+	errs := noMore(hosts, len(c.Hosts), 32)
+	for i, host := range c.Hosts {
+		errs = append(errs, noLonger(hosts.Index(i), host, 253)...)
+		errs = append(errs, matches(hosts.Index(i), host, hostName, "must be a name of lower case letters, digits, '-' and '.', whose last label may be '*'")...)
+		if slices.Contains(c.Hosts[:i], host) {
+			errs = append(errs, field.Duplicate(hosts.Index(i), host))
+		}
+	}
+	return slices.Concat(errs,
+		oneOf(service.Child("type"), c.Service.Type, corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer),
+		noMore(service.Child("annotations"), len(c.Service.Annotations), 32),
+		ownPrefixes(service.Child("annotations"), c.Service.Annotations, "conclave.dev/"),
+	)
 }
 
 func (p *PodSpec) validate(path *field.Path) field.ErrorList {
-	errs := ownPrefixes(path.Child("labels"), p.Labels, "conclave.dev/", "app.kubernetes.io/")
-	errs = append(errs, ownPrefixes(path.Child("annotations"), p.Annotations, "conclave.dev/")...)
-	if p.TerminationGracePeriodSeconds <= 0 {
-		errs = append(errs, field.Invalid(path.Child("terminationGracePeriodSeconds"), p.TerminationGracePeriodSeconds, "must be above zero"))
-	}
-	return errs
-}
-
-// ownPrefixes refuses keys that the operator keeps for itself.
-func ownPrefixes(path *field.Path, entries map[string]string, prefixes ...string) field.ErrorList {
-	var errs field.ErrorList
-	for key := range entries {
-		for _, prefix := range prefixes {
-			if strings.HasPrefix(key, prefix) {
-				errs = append(errs, field.Forbidden(path.Key(key), "keys under "+prefix+" belong to the operator"))
-			}
-		}
-	}
-	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
-	return errs
+	return slices.Concat(
+		noMore(path.Child("labels"), len(p.Labels), 32),
+		ownPrefixes(path.Child("labels"), p.Labels, "conclave.dev/", "app.kubernetes.io/"),
+		noMore(path.Child("annotations"), len(p.Annotations), 32),
+		ownPrefixes(path.Child("annotations"), p.Annotations, "conclave.dev/"),
+		noMore(path.Child("resources", "requests"), len(p.Resources.Requests), 16),
+		noMore(path.Child("resources", "limits"), len(p.Resources.Limits), 16),
+		noMore(path.Child("topologySpreadConstraints"), len(p.TopologySpreadConstraints), 8),
+		noMore(path.Child("tolerations"), len(p.Tolerations), 32),
+		noMore(path.Child("nodeSelector"), len(p.NodeSelector), 32),
+		noLonger(path.Child("priorityClassName"), p.PriorityClassName, 253),
+		within(path.Child("terminationGracePeriodSeconds"), p.TerminationGracePeriodSeconds, 10, 600, 1),
+	)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -207,8 +208,17 @@ func (n *node) logTail() string {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if crash := slices.IndexFunc(lines, crashes); crash >= 0 { // The goroutines that follow are many, and tell less.
+		lines = lines[:min(len(lines), crash+logLinesShown/2)]
+	}
 	if more := len(lines) - logLinesShown; more > 0 {
 		lines = append([]string{fmt.Sprintf("(%d lines before)", more)}, lines[more:]...)
 	}
 	return "--- log of node " + n.name + ", " + filepath.Base(n.log) + "\n" + strings.Join(lines, "\n")
+}
+
+// crashes tells whether a line begins what the runtime says of a process that
+// crashes.
+func crashes(line string) bool {
+	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "unexpected fault address ")
 }

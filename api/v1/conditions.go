@@ -9,8 +9,8 @@ const (
 	ConditionReady = "Ready"
 	// ConditionAvailable is True while a leader says that it heard from a quorum
 	// of voters within the election timeout, so that writes are acknowledged.
-	// It is Unknown while the operator can't reach the members: the operator may
-	// be the one that is cut off.
+	// It is Unknown while the operator can't reach the members, and could not for
+	// ten seconds: the operator may be the one that is cut off.
 	ConditionAvailable = "Available"
 	// ConditionMembersReady is True while the pod of every replica is ready.
 	ConditionMembersReady = "MembersReady"

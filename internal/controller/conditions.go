@@ -19,7 +19,11 @@ const messageBytesMax = 1024
 
 // conditionsOf derives all conditions from what was seen and decided.
 func conditionsOf(o *Observed, plan Plan) []metav1.Condition {
-	available := available(o, plan)
+	keep := func(now metav1.Condition) metav1.Condition { return now }
+	if isMomentary(o, plan) {
+		keep = func(now metav1.Condition) metav1.Condition { return steady(o, now) }
+	}
+	available := keep(available(o, plan))
 	ready := condition(v1.ConditionMembersReady, membersReady(o, plan.identity), v1.ReasonAllMembersReady)
 	updated := condition(v1.ConditionMembersUpdated, plan.rollout.verdict, v1.ReasonAllMembersUpdated)
 	if updated.Reason == "" { // the plan ended before it came to the pods
@@ -28,7 +32,7 @@ func conditionsOf(o *Observed, plan Plan) []metav1.Condition {
 	if updated.Reason == v1.ReasonNotObserved {
 		updated.Status = metav1.ConditionUnknown
 	}
-	stalled, stable := stalledCondition(plan), membershipStable(plan)
+	stalled, stable := stalledCondition(plan), keep(membershipStable(plan))
 	conditions := []metav1.Condition{
 		summary(stalled, available, ready, updated, stable),
 		available,
@@ -36,8 +40,8 @@ func conditionsOf(o *Observed, plan Plan) []metav1.Condition {
 		updated,
 		stable,
 		condition(v1.ConditionVolumesReady, volumesReady(o, plan.identity), v1.ReasonAllVolumesBound),
-		quorumAtRisk(o, plan),
-		reconcilingCondition(plan),
+		keep(quorumAtRisk(o, plan)),
+		keep(reconcilingCondition(plan)),
 		stalled,
 		pausedCondition(o),
 	}

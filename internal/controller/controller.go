@@ -44,6 +44,8 @@ type Reconciler struct {
 	// to let them in. Both are empty for an operator outside the Kubernetes cluster.
 	OwnNamespace string
 	OwnLabels    map[string]string
+
+	sightings sightings
 }
 
 // Options tune the controller. The zero value works.
@@ -137,9 +139,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if observed == nil || observed.Cluster.DeletionTimestamp != nil {
 		// The garbage collector deletes what the resource owns.
+		r.sightings.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	plan := decide(observed, r.DefaultImage)
+	if plan.view.leader != nil {
+		r.sightings.note(request.NamespacedName, time.Now())
+	}
 	actErr := r.act(ctx, observed, plan.Step)
 	r.log(ctx, observed, plan, actErr)
 	if problem := (*refusedByMember)(nil); errors.As(actErr, &problem) {

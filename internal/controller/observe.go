@@ -52,6 +52,8 @@ type Observed struct {
 	Claims map[string]*corev1.PersistentVolumeClaim
 	// Reports are the answers of the members whose pods run, by pod name.
 	Reports map[string]Report
+	// LeaderSeenLately is set while a leader with a quorum was seen a moment ago.
+	LeaderSeenLately bool
 	// Operator is where the operator itself runs.
 	Operator resources.OperatorPods
 }
@@ -127,6 +129,8 @@ func (r *Reconciler) observeThrough(ctx context.Context, key types.NamespacedNam
 		Cluster:  cluster,
 		Owned:    map[string]client.Object{},
 		Operator: resources.OperatorPods{Namespace: r.OwnNamespace, Labels: r.OwnLabels},
+
+		LeaderSeenLately: r.sightings.lately(key, time.Now()),
 	}
 	for _, object := range ownedObjects(cluster) {
 		found, err := r.read(ctx, reader, object)

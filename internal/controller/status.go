@@ -36,6 +36,9 @@ func statusOf(o *Observed, plan Plan) v1.RaftClusterStatus {
 	if plan.view.leader != nil {
 		status.Leader = plan.view.leader.Name
 	}
+	if status.Leader == "" && isMomentary(o, plan) {
+		status.Leader = cluster.Status.Leader
+	}
 	status.Members = plan.view.members(o)
 	status.Voters, status.Learners = 0, 0
 	for _, member := range status.Members {

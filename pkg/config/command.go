@@ -142,9 +142,13 @@ func encodeCommand(kind commandKind, fields any, variable int) ([]byte, error) {
 		return nil, err
 	}
 	if len(buf) > MaxCommandBytes {
-		return nil, fmt.Errorf("%w: the command has %d bytes and may have %d", ErrTooLarge, len(buf), MaxCommandBytes)
+		return nil, tooLarge(len(buf))
 	}
 	return buf, nil
+}
+
+func tooLarge(bytes int) error {
+	return fmt.Errorf("%w: the command has %d bytes and may have %d", ErrTooLarge, bytes, MaxCommandBytes)
 }
 
 // decodeCommand returns the fields of the command that data holds, checked. Its error is ErrUnknownCommand or ErrMalformedCommand.

@@ -110,11 +110,14 @@ func (t *Txn) command() ([]byte, guard, error) {
 				f.MediaType = DefaultMediaType
 			}
 			*branch.to = append(*branch.to, f)
-			variable += len(f.Key) + len(f.Value) + len(f.MediaType) + 16
+			variable += len(f.Key) + len(f.Value) + len(f.MediaType)
 		}
 	}
 	if err := fields.check(); err != nil {
 		return nil, guard{}, err
+	}
+	if variable > MaxCommandBytes {
+		return nil, guard{}, tooLarge(variable) // Nothing is made of what may be sixty times that.
 	}
 	for _, o := range slices.Concat(fields.Then, fields.Else) {
 		if o.Kind != OperationPut {
@@ -124,7 +127,7 @@ func (t *Txn) command() ([]byte, guard, error) {
 			return nil, guard{}, err
 		}
 	}
-	command, err := encodeCommand(kindTxn, &fields, variable+len(fields.If)*64)
+	command, err := encodeCommand(kindTxn, &fields, variable+len(fields.If)*64+(len(fields.Then)+len(fields.Else))*16)
 	return command, newGuard(t.Namespace, t.Idempotency, kindTxn, &fields), err
 }
 

@@ -207,6 +207,25 @@ func TestATransactionsResultIsKeptForItsCopies(t *testing.T) {
 	}
 }
 
+// TestATransactionOfTheLargestValuesSaysThatItIsTooLarge and copies none of them
+// to find out.
+func TestATransactionOfTheLargestValuesSaysThatItIsTooLarge(t *testing.T) {
+	txn := config.Txn{Namespace: "pay", Idempotency: "i"}
+	for i := range config.MaxTxnOperations {
+		txn.Then = append(txn.Then, config.Operation{Kind: config.OperationPut, Key: fmt.Sprint(i), Value: make([]byte, config.MaxValueBytes)})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := txn.Encode()
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, config.ErrTooLarge) || !strings.Contains(err.Error(), "and may have 4194304") {
+		t.Errorf("Encode = %v", err)
+	}
+	if made := after.TotalAlloc - before.TotalAlloc; made > 1<<20 {
+		t.Errorf("%d bytes are made of it", made)
+	}
+}
+
 // TestATransactionOfCountlessElementsIsRefusedAtOnce feeds Apply what only a
 // member that is not one of us can propose: arrays that are small as long as they
 // are encoded. Nothing may be made of their elements.

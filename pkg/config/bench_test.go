@@ -2,10 +2,15 @@ package config_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/conclave-dev/conclave/pkg/config"
 )
@@ -124,6 +129,67 @@ func BenchmarkSnapshot(b *testing.B) {
 			}
 		}
 	})
+}
+
+var manyKeys = flag.Int("many-keys", 100_000, "keys of BenchmarkApplyWhileSnapshotsAreWritten")
+
+// BenchmarkApplyWhileSnapshotsAreWritten measures what holds up the log where there
+// are many keys, of 100 bytes each, and a snapshot is always being written: how
+// long puts take, published one by one, at worst. It also tells what memory a key
+// takes, its history and its value included. With -many-keys=1000000
+// -benchtime=20000x it is a measurement.
+func BenchmarkApplyWhileSnapshotsAreWritten(b *testing.B) {
+	before := liveHeap()
+	l := &log{t: b, state: config.NewStateWithLimits(1<<40, 1<<40, 10_000, 256<<20)}
+	for first := 0; first < *manyKeys; first += 100 {
+		txn := &config.Txn{Namespace: "pay"}
+		for i := range 100 {
+			txn.Then = append(txn.Then, putOp(benchKey(first+i), strings.Repeat("v", 100)))
+		}
+		l.apply(txn)
+	}
+	perKey := float64(liveHeap()-before) / float64(l.state.View().Keys)
+	orders := make(chan *config.Snapshot)
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for snapshot := range orders {
+			if _, err := snapshot.WriteTo(io.Discard); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	var took []time.Duration
+	for i := 0; b.Loop(); i++ {
+		command := encode(b, put(benchKey(i*7919%*manyKeys), strings.Repeat("w", 100)))
+		began := time.Now()
+		l.index++
+		l.state.Apply(l.index, config.Stamp{}, config.Origin{}, command)
+		l.state.Publish()
+		took = append(took, time.Since(began))
+		if i%100 != 0 {
+			continue
+		}
+		select {
+		case orders <- l.state.Snapshot():
+		default: // The one before is still being written.
+		}
+	}
+	close(orders)
+	writer.Wait()
+	slices.Sort(took)
+	b.ReportMetric(perKey, "B/key")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+	b.ReportMetric(float64(took[len(took)*999/1000].Microseconds()), "p99.9-µs")
+	b.ReportMetric(float64(took[len(took)-1].Microseconds()), "longest-µs")
+}
+
+// liveHeap returns the bytes on the heap that are still in use.
+func liveHeap() uint64 {
+	runtime.GC()
+	runtime.GC() // What was pooled goes with the second one.
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // BenchmarkPublishToManyWatches measures what the writer pays while many wait.

@@ -3,6 +3,8 @@ package controller
 import (
 	"cmp"
 
+	corev1 "k8s.io/api/core/v1"
+
 	v1 "github.com/conclave-dev/conclave/api/v1"
 	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/internal/controller/resources"
@@ -22,6 +24,15 @@ type move struct {
 	step Step
 	// leaving is the number of voters that the step removes.
 	leaving int32
+}
+
+// take returns what a pass has to do: it either writes the journal or takes the
+// step that the journal tells of, never both.
+func (m move) take(journal *v1.Operation) Step {
+	if !sameOperation(m.operation, journal) {
+		return WriteOperation{m.operation}
+	}
+	return m.step
 }
 
 // membershipPlanner decides on the next move. Every operation can be given up
@@ -58,18 +69,23 @@ func (p membershipPlanner) next(operation *v1.Operation) move {
 	}
 	op := *operation
 	ordinal, ok := resources.PodOrdinal(p.o.Cluster.Name, op.Target)
-	if !ok || op.Type != v1.OperationScaleIn && ordinal >= p.want {
+	switch {
+	case !ok || op.Type != v1.OperationScaleIn && ordinal >= p.want:
 		return p.begin() // the spec has changed its mind
+	case op.Type == v1.OperationReplace && op.Step != v1.StepRemoveMember && ordinal >= p.id.members:
+		return p.begin() // there is no pod any more whose member could be replaced
+	}
+	if _, _, lost := p.firstLost(); lost && op.Type == v1.OperationScaleIn && op.Step == v1.StepRemoveMember {
+		return p.begin() // without the lost one, more may go
 	}
 	switch op.Step {
 	case v1.StepAddPod:
 		return p.addPod(op, ordinal)
 	case v1.StepAddLearner, v1.StepPromote:
 		return p.join(op)
-	case v1.StepTransferLeadership, v1.StepRemoveMember:
+	case v1.StepTransferLeadership, v1.StepRemoveMember, v1.StepRemovePod:
+		// A request of long ago may have made it a member again meanwhile.
 		return p.removeMember(op, ordinal)
-	case v1.StepRemovePod:
-		return p.removePod(op, ordinal)
 	case v1.StepDeleteClaim:
 		return p.deleteClaim(op)
 	case v1.StepDeletePod:
@@ -80,20 +96,21 @@ func (p membershipPlanner) next(operation *v1.Operation) move {
 	}
 }
 
-// begin looks for what isn't as the spec asks. Members that have to go come
-// before members that are wanted, and both before new pods.
+// begin looks for what isn't as the spec asks. Members that are lost come first,
+// since they count against every quorum; then members that have to go, those that
+// are wanted, and new pods.
 func (p membershipPlanner) begin() move {
+	if lost, ordinal, ok := p.firstLost(); ok {
+		op := p.operation(v1.OperationReplace, lost.Name)
+		op.TargetMemberID = lost.MemberID
+		return p.removeMember(op, ordinal)
+	}
 	if top := p.top(); top >= p.want {
 		name := resources.PodName(p.o.Cluster.Name, top)
 		return p.removeMember(p.operation(v1.OperationScaleIn, name), top)
 	}
 	for ordinal := range p.id.members {
 		name := resources.PodName(p.o.Cluster.Name, ordinal)
-		if lost, ok := p.lost(name); ok {
-			op := p.operation(v1.OperationReplace, name)
-			op.TargetMemberID = lost.MemberID
-			return p.removeMember(op, ordinal)
-		}
 		if member, ok := p.member(name); !ok || member.Role != roleVoter {
 			op := p.operation(v1.OperationReplace, name)
 			op.Step, op.TargetMemberID = v1.StepAddLearner, member.MemberID
@@ -106,7 +123,8 @@ func (p membershipPlanner) begin() move {
 	return move{stable: true, verdict: verdictf(v1.ReasonMembershipComplete, "%d members vote", p.want)}
 }
 
-// top is the highest ordinal that a pod or a member has.
+// top is the highest ordinal that a pod or a member has, or a volume claim that
+// was left behind.
 func (p membershipPlanner) top() int32 {
 	top := p.id.members - 1
 	for _, member := range p.v.leader.Members {
@@ -114,7 +132,18 @@ func (p membershipPlanner) top() int32 {
 			top = max(top, ordinal)
 		}
 	}
+	for name, claim := range p.o.Claims {
+		if ordinal, ok := resources.ClaimOrdinal(p.o.Cluster.Name, name); ok && wasMembers(claim) {
+			top = max(top, ordinal)
+		}
+	}
 	return top
+}
+
+// wasMembers tells whether a claim may hold what a member had, and isn't kept for
+// people to look at.
+func wasMembers(claim *corev1.PersistentVolumeClaim) bool {
+	return claim.Annotations[v1.AnnotationClusterID] != "" && !isLeftOver(claim)
 }
 
 // operation is a new one on a member, with the pod and the claim as they are.
@@ -175,6 +204,16 @@ func (p membershipPlanner) lost(name string) (admin.Member, bool) {
 		}
 	}
 	return admin.Member{}, false
+}
+
+// firstLost returns the lost member of the lowest ordinal.
+func (p membershipPlanner) firstLost() (member admin.Member, ordinal int32, ok bool) {
+	for ordinal := range int32(v1.MaxReplicas) {
+		if member, ok := p.lost(resources.PodName(p.o.Cluster.Name, ordinal)); ok {
+			return member, ordinal, true
+		}
+	}
+	return admin.Member{}, 0, false
 }
 
 // wait is a move that changes nothing.

@@ -3,6 +3,8 @@ package controller
 import (
 	"cmp"
 
+	corev1 "k8s.io/api/core/v1"
+
 	v1 "github.com/conclave-dev/conclave/api/v1"
 	"github.com/conclave-dev/conclave/internal/admin"
 )
@@ -13,6 +15,7 @@ import (
 
 // addPod makes room for one member more. A claim that an earlier member has left
 // there is in the way: what is on it counts for nothing, and its node would know.
+// One that was never a member's is as good as a new one.
 func (p membershipPlanner) addPod(op v1.Operation, ordinal int32) move {
 	op.Step = v1.StepAddPod
 	if p.id.members > ordinal {
@@ -27,7 +30,9 @@ func (p membershipPlanner) addPod(op v1.Operation, ordinal int32) move {
 	case claim == nil || known:
 	case claim.DeletionTimestamp != nil:
 		return p.wait(op, "%s waits until the earlier volume claim %s is gone", op.Target, claim.Name)
-	case claim.Annotations[v1.AnnotationClusterID] != "" || claim.Annotations[v1.AnnotationRemovedMember] != "":
+	case wasMembers(claim): // an operation was given up before it came to the claim
+		return p.deleteClaim(p.operation(v1.OperationScaleIn, op.Target))
+	case isLeftOver(claim):
 		blocked := p.wait(op, "volume claim %s of a member that was removed is in the way of a new %s: delete the claim", claim.Name, op.Target)
 		blocked.Reason, blocked.stalled, blocked.operation = v1.ReasonVolumeRetained, true, nil
 		return blocked
@@ -38,10 +43,8 @@ func (p membershipPlanner) addPod(op v1.Operation, ordinal int32) move {
 // join makes the node of a pod a member: first a learner, and a voter once it has
 // caught up.
 func (p membershipPlanner) join(op v1.Operation) move {
-	if lost, ok := p.lost(op.Target); ok {
-		op = p.operation(v1.OperationReplace, op.Target)
-		op.TargetMemberID = lost.MemberID
-		return p.removeMember(op, 0)
+	if _, ok := p.lost(op.Target); ok {
+		return p.begin()
 	}
 	status, waits := p.newcomer(op.Target)
 	member, known := p.member(op.Target)
@@ -50,6 +53,8 @@ func (p membershipPlanner) join(op v1.Operation) move {
 		return p.begin() // done
 	case known:
 		return p.promote(op, member)
+	case waits && isGoing(p.o.claimOf(op.Target)):
+		return p.deleteClaim(p.operation(v1.OperationReplace, op.Target)) // it would lose that volume
 	case waits:
 		op = p.withUIDs(op)
 		op.Step, op.TargetMemberID = v1.StepAddLearner, status.MemberID
@@ -85,7 +90,7 @@ func (p membershipPlanner) removeMember(op v1.Operation, ordinal int32) move {
 		if op.Type == v1.OperationScaleIn {
 			return p.removePod(op, ordinal)
 		}
-		return p.afterRemoval(op)
+		return p.afterRemoval(op, ordinal)
 	}
 	if op.Type == v1.OperationScaleIn && ordinal < p.want {
 		return p.begin() // the spec has changed its mind
@@ -128,8 +133,16 @@ func (p membershipPlanner) removePod(op v1.Operation, ordinal int32) move {
 	return p.deleteClaim(p.withUIDs(op))
 }
 
+// isGoing tells whether a claim isn't there to stay.
+func isGoing(claim *corev1.PersistentVolumeClaim) bool {
+	return claim == nil || claim.DeletionTimestamp != nil
+}
+
 // afterRemoval prepares a pod whose member was removed for another one.
-func (p membershipPlanner) afterRemoval(op v1.Operation) move {
+func (p membershipPlanner) afterRemoval(op v1.Operation, ordinal int32) move {
+	if ordinal >= p.id.members {
+		return p.begin()
+	}
 	if _, waits := p.newcomer(op.Target); waits {
 		return p.join(op)
 	}
@@ -147,7 +160,7 @@ func (p membershipPlanner) deleteClaim(op v1.Operation) move {
 	gone := claim == nil || string(claim.UID) != op.PVCUID
 	retain := op.Type == v1.OperationScaleIn && p.o.Cluster.Spec.Storage.Retention.WhenScaled == v1.RetentionRetain
 	switch {
-	case op.Type == v1.OperationReplace && (gone || claim.DeletionTimestamp != nil):
+	case op.Type == v1.OperationReplace && (gone || isGoing(claim)):
 		return p.deletePod(op)
 	case gone, retain && claim.Annotations[v1.AnnotationRemovedMember] != "":
 		return p.begin() // done
@@ -162,9 +175,10 @@ func (p membershipPlanner) deleteClaim(op v1.Operation) move {
 // deletePod makes the StatefulSet give a pod a new volume.
 func (p membershipPlanner) deletePod(op v1.Operation) move {
 	op.Step = v1.StepDeletePod
+	_, known := p.member(op.Target)
 	pod := p.o.Pods[op.Target]
 	switch {
-	case pod == nil || string(pod.UID) != op.PodUID:
+	case known, pod == nil || string(pod.UID) != op.PodUID:
 		return p.join(op)
 	case pod.DeletionTimestamp != nil:
 		return p.wait(op, "waiting for the pod of %s to stop", op.Target)

@@ -192,12 +192,10 @@ func decideOnMembers(o *Observed, plan Plan, in resources.Input) Plan {
 		return plan.do(RestartPod{restart.Name}, plan.rollout.verdict)
 	}
 	next := plan.move
-	switch {
-	case !sameOperation(next.operation, o.Cluster.Status.Operation):
-		return plan.do(WriteOperation{next.operation}, next.verdict)
-	case next.step != nil:
-		return plan.do(next.step, next.verdict)
-	case next.operation != nil && !next.stalled:
+	if step := next.take(o.Cluster.Status.Operation); step != nil {
+		return plan.do(step, next.verdict)
+	}
+	if next.operation != nil && !next.stalled {
 		return plan.wait(next.verdict, lookAgainStarting)
 	}
 	if restart != nil {

@@ -287,7 +287,7 @@ func TestLearnerThatNobodyKnowsIsRemoved(t *testing.T) {
 		admin.Member{Name: "cfg-6", MemberID: "00000000000000bb", Role: "Learner"})
 	w.elect()
 	w.expectMembers(w.run(), 3)
-	if got, want := w.memberSteps(), "remove cfg-6, remove cfg-1"; got != want {
+	if got, want := w.memberSteps(), "remove cfg-1, remove cfg-6"; got != want {
 		t.Errorf("steps %s, want %s", got, want)
 	}
 }

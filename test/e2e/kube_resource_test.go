@@ -24,7 +24,7 @@ func (s *story) refuseInvalid(t *testing.T) {
 		"electionTimeoutMinMilliseconds must be at least five times":                raftCluster("hasty", "raft: {heartbeatIntervalMilliseconds: 400}"),
 		"the name must be a DNS-1035 label":                                         raftCluster("1st", "replicas: 1"),
 		`unknown field "spec.replica"`:                                              raftCluster("typo", "replica: 3"),
-		"replicas can't be changed after creation":                                  raftCluster(sampleCluster, "replicas: 5"),
+		"storageClassName can't be changed, set or removed after creation":          raftCluster(sampleCluster, "storage: {storageClassName: other}"),
 	} {
 		if err := s.apply(t, manifest); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to mention %q, for\n%s", err, want, manifest)

@@ -67,6 +67,7 @@ func TestKube(t *testing.T) {
 		{"write in one pod and read in another", (*story).useCluster},
 		{"delete the leader's pod", (*story).deleteLeaderPod},
 		{"restart the operator", (*story).restartOperator},
+		{"scale to five, three, one and three", (*story).scaleCluster},
 		{"cut off the leader's node", (*story).cutLeaderNode},
 		{"refuse an invalid resource", (*story).refuseInvalid},
 		{"name an image that doesn't exist", (*story).nameMissingImage},

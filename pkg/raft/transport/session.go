@@ -3,6 +3,7 @@ package transport
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -28,6 +29,8 @@ type stream struct {
 	// readTimeout and writeTimeout are the limits; 0 leaves the deadline alone.
 	readTimeout  time.Duration
 	writeTimeout time.Duration
+	// clogged is set when something could not be written.
+	clogged atomic.Bool
 }
 
 func (s *stream) Read(p []byte) (int, error) {
@@ -49,7 +52,19 @@ func (s *stream) Write(p []byte) (int, error) {
 	}
 	n, err := s.Conn.Write(p)
 	s.traffic.out.Add(uint64(n))
+	if err != nil {
+		s.clogged.Store(true)
+	}
 	return n, err
+}
+
+// Close closes the connection. Where nothing could be written any more, TLS would
+// try for seconds to say farewell, and hold up whoever wants to connect anew.
+func (s *stream) Close() error {
+	if secured, ok := s.Conn.(*tls.Conn); ok && s.clogged.Load() {
+		return secured.NetConn().Close()
+	}
+	return s.Conn.Close()
 }
 
 // session is a connection with a peer, before or after the handshake. One
@@ -70,7 +85,7 @@ func newSession(ctx context.Context, conn net.Conn) *session {
 	s.buffered = bufio.NewWriterSize(s.stream, bufferBytes)
 	s.writer = wire.NewWriter(s.buffered)
 	s.reader = wire.NewReader(bufio.NewReaderSize(s.stream, bufferBytes), wire.MaxHelloBytes)
-	s.detach = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	s.detach = context.AfterFunc(ctx, func() { _ = s.stream.Close() })
 	return s
 }
 

@@ -10,6 +10,9 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"math/big"
+	"net"
+	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,5 +150,51 @@ func TestANodeThatAnnouncesItselfMeetsTheOneItMeantOrNobody(t *testing.T) {
 	}
 	if _, err := a.Announce(t.Context(), "node-3", b.Address().String(), introduction(1)); !errors.Is(err, transport.ErrWrongMember) {
 		t.Errorf("node-3 was meant and node-2 answered: got %v, want ErrWrongMember", err)
+	}
+}
+
+// clogging is a connection on which writing fails from some time on.
+type clogging struct {
+	net.Conn
+	clogged *atomic.Bool
+	// failed counts the writes that have failed, closed the ends.
+	failed, closed *atomic.Int64
+}
+
+func (c clogging) Write(p []byte) (int, error) {
+	if c.clogged.Load() {
+		c.failed.Add(1)
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.Conn.Write(p)
+}
+
+func (c clogging) Close() error {
+	c.closed.Add(1)
+	return c.Conn.Close()
+}
+
+func TestAConnectionThatTakesNothingIsClosedWithoutTheFarewellOfTLS(t *testing.T) {
+	d := newDirectory()
+	ca := newAuthority(t)
+	secured := ca.options(t, "node-1")
+	clogged, failed, closed := new(atomic.Bool), new(atomic.Int64), new(atomic.Int64)
+	a := start(t, d, 1, func(o *transport.Options) {
+		secured(o)
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if clogged.Load() {
+				return nil, errors.New("no route")
+			}
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return clogging{conn, clogged, failed, closed}, err
+		}
+	})
+	b := start(t, d, 2, ca.options(t, "node-2"))
+	deliver(t, a, b)
+	clogged.Store(true)
+	a.Send([]raft.Message{heartbeat(a, b, 1)})
+	eventually(t, "the connection is closed", func() bool { return closed.Load() > 0 })
+	if n := failed.Load(); n != 1 {
+		t.Errorf("%d writes were tried, want that of the message alone", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,10 @@ type certificate struct {
 	*pki.Store
 }
 
+// ownName stands for the node's name in the name of a directory, so that all nodes of
+// a cluster can be given the same settings.
+const ownName = "{name}"
+
 // openCertificates reads the certificates that the options name.
 func openCertificates(o *Options) (certificates, error) {
 	all := certificates{cluster: o.ClusterInEffect()}
@@ -45,7 +50,8 @@ func openCertificates(o *Options) (certificates, error) {
 		if one.dir == "" {
 			continue
 		}
-		one.options.Dir, one.options.Logger = one.dir, o.Logger.With("port", one.port)
+		one.options.Dir = strings.ReplaceAll(one.dir, ownName, o.Name)
+		one.options.Logger = o.Logger.With("port", one.port)
 		var err error
 		if one.certificate.Store, err = pki.Open(one.options); err != nil {
 			return certificates{}, fmt.Errorf("%s-tls: %w", one.port, err)

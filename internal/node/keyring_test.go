@@ -32,7 +32,7 @@ func newKeyring(c *trio) *keyring {
 		k.put(k.dirs[i], k.node(i), k.authority)
 	}
 	c.alter = func(i int, o *Options) {
-		o.PeerTLS, o.ClientTLS, o.HTTPS = k.dirs[i], k.dirs[i], "127.0.0.1:0"
+		o.PeerTLS, o.ClientTLS, o.HTTPS = k.dirs[i], filepath.Join(c.base, "tls-{name}"), "127.0.0.1:0"
 	}
 	return k
 }

@@ -67,10 +67,11 @@ type Options struct {
 	// ClientTLS, and defaults to ":8443" then.
 	HTTPS string
 	// PeerTLS, ClientTLS and OpsTLS are directories with tls.crt, tls.key and
-	// ca.crt (see package pki), which are read again when they change. Each encrypts
-	// one port: peers prove to each other, by certificates made out to cluster and
-	// node, who they are; clients get HTTPS beside HTTP; and the operations port
-	// speaks HTTPS alone and takes certificates as credentials. Empty: no TLS.
+	// ca.crt (see package pki), which are read again when they change; {name} in them
+	// stands for the node's name. Each encrypts one port: peers prove to each other,
+	// by certificates made out to cluster and node, who they are; clients get HTTPS
+	// beside HTTP; and the operations port speaks HTTPS alone and takes certificates
+	// as credentials. Empty: no TLS.
 	PeerTLS   string
 	ClientTLS string
 	OpsTLS    string

@@ -25,5 +25,9 @@
 // connections that stand are never touched. Private keys appear in no error and no
 // log.
 //
+// Policy.Next is a pure function of the time and of what is kept: what an authority's
+// keeper has to do next, through renewals of the authority too. Who reads in time what
+// is kept trusts, at every moment, everybody else who does.
+//
 // It uses the standard library alone. The node, the operator and `node dev` call it.
 package pki

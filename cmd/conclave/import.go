@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,13 +19,18 @@ import (
 // with some for what stands around them.
 const importBytesMax = 2 * exchangeBytesMax
 
+// importPause is how long after a write with an unknown outcome it is sent again.
+const importPause = 100 * time.Millisecond
+
 // importer carries an import out.
 type importer struct {
 	*session
-	client            *client.Client
-	namespace, prefix string
-	dryRun            bool
-	summary           importSummary
+	client         *client.Client
+	namespace      string
+	prefix         string
+	dryRun, atomic bool
+	shown          *progress
+	summary        importSummary
 }
 
 // importSummary is what came of an import.
@@ -45,14 +51,15 @@ func (s *session) importCommand() *cobra.Command {
 		Use:   "import NAMESPACE PATH|-",
 		Short: "Write keys and values from lines of JSON, files or ConfigMaps",
 		Long: `Write the keys of a file, a directory or standard input (-) to a namespace, each with
-the prefix before its name. Everything is read before anything is written. What is
-the same already is not written again, and no other key is touched. It isn't one
-transaction: each key is written for itself, on the condition that nobody changes it
-meanwhile, and the import ends where one can't be. It can be run again. A key whose
-source tells no media type keeps the one that it has. --timeout counts for each
-request.`,
+the prefix before its name. Everything is read and checked before anything is written.
+What is the same already is not written again, and no other key is touched. Each key
+is written for itself, on the condition that nobody changes it meanwhile, and the
+import ends where one can't be: run it again to go on. With --atomic all are one
+transaction, on the condition that none of them is changed meanwhile. A key whose
+source tells no media type keeps the one that it has. --timeout counts for each key,
+or for the transaction.`,
 		Example: `  conclave import pay pay.jsonl --dry-run
-  conclave import pay ./db --format directory --prefix db/
+  conclave import pay ./db --format directory --prefix db/ --atomic
   kubectl get configmap db -o yaml | conclave import pay - --format configmap --prefix db/`,
 		Args: cobra.ExactArgs(2),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -62,9 +69,14 @@ request.`,
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			load, err := s.load(format, args[1])
+			load, err := s.load(format, args[1], i.prefix)
 			if err != nil {
 				return err
+			}
+			if i.atomic {
+				if err := load.checkTogether(); err != nil {
+					return err
+				}
 			}
 			if i.client, err = s.open(); err != nil {
 				return err
@@ -76,18 +88,19 @@ request.`,
 	}
 	cmd.Flags().StringVar(&i.prefix, "prefix", "", "what to put before each key")
 	cmd.Flags().BoolVar(&i.dryRun, "dry-run", false, "write nothing, and tell what would be written now")
+	cmd.Flags().BoolVar(&i.atomic, "atomic", false, "all keys as one revision, or none; for up to 128 of them and 4 MiB")
 	formFlag(cmd, &format)
 	complete(cmd, "prefix", s.completePrefix)
 	return cmd
 }
 
 // load reads all that is to be imported.
-func (s *session) load(format, place string) (*cargo, error) {
+func (s *session) load(format, place, prefix string) (*cargo, error) {
 	form, err := readForm(format)
 	if err != nil {
 		return nil, err
 	}
-	load := &cargo{}
+	load := &cargo{prefix: prefix}
 	if form == formDirectory {
 		return load, loadDirectory(load, place)
 	}
@@ -110,19 +123,14 @@ func (s *session) load(format, place string) (*cargo, error) {
 	return load, loadLines(load, from, name)
 }
 
-// run writes one key after the other, and says what came of them.
+// run writes the keys, and says what came of them.
 func (i *importer) run(ctx context.Context, load *cargo) error {
-	shown := i.progress(len(load.items))
-	var failure error
-	for n, one := range load.items {
-		if failure = i.write(ctx, one); failure != nil {
-			failure = fmt.Errorf("%s: %w", one.from, failure)
-			fmt.Fprintf(i.err, "%s: stopped at key %d of %d; run it again to go on\n", i.spokenName(), n+1, len(load.items))
-			break
-		}
-		shown.reached(n + 1)
+	i.shown = i.progress(len(load.items))
+	write := i.oneByOne
+	if i.atomic {
+		write = i.together
 	}
-	return errors.Join(failure, i.show(i.summary, func() error {
+	return errors.Join(write(ctx, load.items), i.show(i.summary, func() error {
 		would := ""
 		if i.dryRun {
 			would = "would be "
@@ -133,40 +141,109 @@ func (i *importer) run(ctx context.Context, load *cargo) error {
 	}))
 }
 
+// oneByOne writes each key for itself.
+func (i *importer) oneByOne(ctx context.Context, items []item) error {
+	for n, one := range items {
+		if err := i.write(ctx, one); err != nil {
+			fmt.Fprintf(i.err, "%s: stopped at key %d of %d; run it again to go on\n", i.spokenName(), n+1, len(items))
+			return fmt.Errorf("%s: %w", one.from, err)
+		}
+		i.shown.reached(n + 1)
+	}
+	return nil
+}
+
 // write makes one key what it should be.
 func (i *importer) write(ctx context.Context, one item) error {
 	ctx, cancel := context.WithTimeout(ctx, i.timeout)
 	defer cancel()
-	key := i.prefix + one.key
-	options := client.PutOptions{Type: one.mediaType, DryRun: i.dryRun}
-	word, count := "change", &i.summary.Changed
-	now, err := i.client.Get(ctx, i.namespace, key, client.ReadOptions{})
-	switch {
-	case errors.Is(err, client.ErrNotFound):
-		options.IfAbsent = true
-		options.Type = cmp.Or(options.Type, guessType(key, one.value))
-		word, count = "create", &i.summary.Created
-	case err != nil:
+	change, err := i.compare(ctx, one)
+	if err != nil || change.same {
 		return err
-	default:
-		options.IfRevision = now.Revision
-		options.Type = cmp.Or(options.Type, now.Type)
-		if bytes.Equal(now.Value, one.value) && now.Type == options.Type {
-			i.summary.Same++
-			return nil
-		}
 	}
-	revision, err := i.client.Put(ctx, i.namespace, key, one.value, options)
+	revision, err := i.put(ctx, change)
 	if err != nil {
 		return err
+	}
+	return i.wrote(change, revision)
+}
+
+// change is what an item is to make of a key.
+type change struct {
+	key     string
+	value   []byte
+	options client.PutOptions
+	// same: the key is that already.
+	same bool
+}
+
+// compare reads what is there, and returns what is to be done, on the condition that
+// it stays there until then.
+func (i *importer) compare(ctx context.Context, one item) (change, error) {
+	c := change{key: i.prefix + one.key, value: one.value, options: client.PutOptions{Type: one.mediaType, DryRun: i.dryRun}}
+	now, err := i.client.Get(ctx, i.namespace, c.key, client.ReadOptions{})
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		c.options.IfAbsent = true
+		c.options.Type = cmp.Or(one.mediaType, guessType(c.key, one.value))
+	case err != nil:
+		return change{}, err
+	default:
+		c.options.IfRevision = now.Revision
+		c.options.Type = cmp.Or(one.mediaType, now.Type)
+		c.same = c.made(now)
+	}
+	if c.same {
+		i.summary.Same++
+	}
+	return c, nil
+}
+
+// made reports whether an entry is what the change makes of it.
+func (c change) made(entry *client.Entry) bool {
+	return bytes.Equal(entry.Value, c.value) && entry.Type == c.options.Type
+}
+
+// put carries a change out. A write whose outcome is unknown is sent again, since by
+// its condition it takes effect once at most; that it is refused then can be because
+// it had taken effect, which is looked up.
+func (i *importer) put(ctx context.Context, c change) (revision uint64, err error) {
+	unknown := false
+	for {
+		revision, err = i.client.Put(ctx, i.namespace, c.key, c.value, c.options)
+		if !errors.Is(err, client.ErrOutcomeUnknown) {
+			break
+		}
+		unknown = true
+		select {
+		case <-time.After(importPause):
+		case <-ctx.Done():
+			return 0, err
+		}
+	}
+	if unknown && errors.Is(err, client.ErrChanged) {
+		now, reading := i.client.Get(ctx, i.namespace, c.key, client.ReadOptions{})
+		if reading == nil && c.made(now) {
+			return now.Revision, nil
+		}
+	}
+	return revision, err
+}
+
+// wrote counts and tells what was done to a key.
+func (i *importer) wrote(c change, revision uint64) error {
+	word, count := "change", &i.summary.Changed
+	if c.options.IfAbsent {
+		word, count = "create", &i.summary.Created
 	}
 	*count++
 	if !i.dryRun {
 		i.summary.Revision = revision
 	}
-	if i.output == outputText {
-		_, err = fmt.Fprintf(i.out, "%s %s\n", word, key)
+	if i.output != outputText {
+		return nil
 	}
+	_, err := fmt.Fprintf(i.out, "%s %s\n", word, c.key)
 	return err
 }
 

@@ -32,14 +32,23 @@ type item struct {
 
 // cargo are the items that an import has read.
 type cargo struct {
-	items []item
-	bytes int
+	// prefix is what goes before each key.
+	prefix string
+	items  []item
+	bytes  int
 	// from tells where each key was found.
 	from map[string]string
 }
 
-// add takes an item, unless there are too many or its key was there before.
+// add takes an item, unless nodes would refuse it, there are too many, or its key was
+// there before.
 func (c *cargo) add(i item) error {
+	if err := checkKey(c.prefix + i.key); err != nil {
+		return fmt.Errorf("%s: %w", i.from, err)
+	}
+	if err := checkType(i.mediaType); err != nil {
+		return fmt.Errorf("%s: key %q: %w", i.from, i.key, err)
+	}
 	if c.from == nil {
 		c.from = map[string]string{}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/conclave-dev/conclave/pkg/client"
 )
@@ -38,6 +39,9 @@ func loadLines(load *cargo, from io.Reader, name string) error {
 			continue
 		}
 		at := fmt.Sprintf("%s:%d", name, number)
+		if !utf8.Valid(line) { // of which JSON would make other characters
+			return fmt.Errorf("%s: it is not UTF-8; such values are base64", at)
+		}
 		var entry client.Entry
 		if err := json.Unmarshal(line, &entry); err != nil {
 			return fmt.Errorf("%s: not an entry: %w", at, withoutValue(err))
@@ -58,10 +62,16 @@ func loadLines(load *cargo, from io.Reader, name string) error {
 // withoutValue says what is wrong with JSON without quoting from it.
 func withoutValue(err error) error {
 	if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) {
+		if kind.Field == "" {
+			return errors.New("it is of another type")
+		}
 		return fmt.Errorf("member %s is of another type", kind.Field)
 	}
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
 		return fmt.Errorf("it is not JSON from byte %d on", syntax.Offset)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("it is empty, or ends too early")
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -101,6 +102,9 @@ func (s *session) fileValue(name string) (value []byte, mediaType string, err er
 // readValue reads all of r, which may hold as much as a value may.
 func readValue(r io.Reader, name string) ([]byte, error) {
 	value, err := io.ReadAll(io.LimitReader(r, valueBytesMax+1))
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return nil, err // which names the file
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}

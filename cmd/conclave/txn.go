@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -78,6 +79,9 @@ func (s *session) readTxn(place string) (*client.Txn, error) {
 	}
 	if len(text) > txnBytesMax {
 		return nil, fmt.Errorf("%s is longer than a transaction may be", name)
+	}
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("%s is not UTF-8; such values are base64", name)
 	}
 	// The namespace is on the command line.
 	var txn struct {

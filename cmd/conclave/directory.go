@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +13,8 @@ import (
 // directory writes each value to a file of its own, whose path below the
 // directory is the key.
 type directory struct {
-	root *os.Root
+	root  *os.Root
+	types mediaTypes
 }
 
 // newDirectory makes the directory, or takes an empty one.
@@ -31,11 +33,15 @@ func newDirectory(name string) (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &directory{root}, nil
+	return &directory{root: root}, nil
 }
 
 // take writes a file. A key can't be one and hold others below it.
 func (d *directory) take(i item) error {
+	if i.key == typesFile {
+		return fmt.Errorf("key %q can't be a file here, where that one tells media types", i.key)
+	}
+	d.types.note(i)
 	name := filepath.FromSlash(i.key)
 	err := d.root.MkdirAll(path.Dir(name), 0o700)
 	if err == nil {
@@ -47,7 +53,17 @@ func (d *directory) take(i item) error {
 	return nil
 }
 
-func (d *directory) finish() error { return d.root.Close() }
+// finish writes what names don't tell of media types.
+func (d *directory) finish() error {
+	err := error(nil)
+	if len(d.types) > 0 {
+		var text []byte
+		if text, err = json.MarshalIndent(d.types, "", "  "); err == nil {
+			err = d.root.WriteFile(typesFile, append(text, '\n'), 0o600)
+		}
+	}
+	return errors.Join(err, d.root.Close())
+}
 
 // loadDirectory reads all files below a directory.
 func loadDirectory(load *cargo, name string) error {
@@ -56,12 +72,16 @@ func loadDirectory(load *cargo, name string) error {
 		return err
 	}
 	defer func() { _ = root.Close() }() // it was only read
+	types, err := readTypesFile(root, filepath.Join(name, typesFile))
+	if err != nil {
+		return err
+	}
 	return fs.WalkDir(root.FS(), ".", func(key string, found fs.DirEntry, err error) error {
 		at := filepath.Join(name, key)
 		switch {
 		case err != nil:
 			return err
-		case found.IsDir():
+		case found.IsDir() || key == typesFile:
 			return nil
 		case !found.Type().IsRegular():
 			return fmt.Errorf("%s is neither a file nor a directory", at)
@@ -74,6 +94,6 @@ func loadDirectory(load *cargo, name string) error {
 		if err := errors.Join(err, file.Close()); err != nil {
 			return err
 		}
-		return load.add(item{key: key, value: value, from: at})
+		return load.add(item{key: key, value: value, mediaType: types[key], from: at})
 	})
 }

@@ -25,9 +25,9 @@ func (s *session) exportCommand() *cobra.Command {
 		Use:   "export NAMESPACE",
 		Short: "Write keys and values to lines of JSON, files or a ConfigMap",
 		Long: `Write the keys of a namespace with their values, all as of one revision. Up to its
-last slash, the prefix isn't part of their names there: import puts it back. Lines keep
-everything, files and ConfigMaps no media types, and a name in a ConfigMap has no
-slashes.`,
+last slash, the prefix isn't part of their names there: import puts it back. What a
+name and a value don't tell of media types is kept too: in the lines, in a file
+.conclave-types.json, or in an annotation. A name in a ConfigMap has no slashes.`,
 		Example: `  conclave export pay > pay.jsonl
   conclave export pay --prefix db/ --format directory --to ./db
   conclave export pay --prefix db/ --format configmap --name db | kubectl apply -f -`,

@@ -7,7 +7,6 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 )
 
@@ -59,9 +58,9 @@ func (s *session) encode(value any) error {
 		_, err = s.out.Write(append(line, '\n'))
 		return err
 	}
-	document, err := yaml.JSONToYAML(line)
+	document, err := writeYAML(line)
 	if err != nil {
-		return fmt.Errorf("write YAML: %w", err)
+		return err
 	}
 	if s.documents++; s.documents > 1 {
 		document = append([]byte("---\n"), document...)

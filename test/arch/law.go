@@ -125,7 +125,8 @@ var clientSide = Law{
 		Never: []Ban{{project, remoteOnly}},
 	},
 	"cmd/conclave": {
-		May:   slices.Concat([]string{"std", "./pkg/client", "./internal/admin"}, commands, yaml),
+		May: slices.Concat([]string{"std", "./pkg/client", "./internal/admin",
+			"go.yaml.in/yaml/v3"}, commands), // which writes what kubectl reads as it was
 		Never: []Ban{{consensus, remoteOnly}, {badger, remoteOnly}},
 	},
 }

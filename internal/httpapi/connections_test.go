@@ -63,10 +63,12 @@ func (c client) say(t *testing.T, text string) {
 	}
 }
 
-// answer reads one reply.
-func (c client) answer(t *testing.T) reply {
+// answer reads one reply to a GET, and answerTo to any method.
+func (c client) answer(t *testing.T) reply { return c.answerTo(t, http.MethodGet) }
+
+func (c client) answerTo(t *testing.T, method string) reply {
 	t.Helper()
-	response, err := http.ReadResponse(c.Reader, nil)
+	response, err := http.ReadResponse(c.Reader, &http.Request{Method: method})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,8 +90,10 @@ func (h *Handler) isDraining() bool {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setAlways(w.Header())
-	if h.isDraining() && r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close")
+	// net/http passes over a length beside chunks. What comes after such a request may
+	// be a part of it for whoever passed it on (RFC 9112, section 6.1).
+	if r.ProtoMajor == 1 && (h.isDraining() || len(r.TransferEncoding) > 0) {
+		w.Header()["Connection"] = closeConnection
 	}
 	if err := h.serve(w, r); err != nil {
 		h.refuse(w, r, err)

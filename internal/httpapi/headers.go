@@ -11,13 +11,14 @@ import (
 // Header values that are the same every time are made once. Nothing writes to
 // them: a Header replaces or appends to a slice, it doesn't change one.
 var (
-	noSniff     = []string{"nosniff"}
-	sandbox     = []string{"sandbox"}
-	noCache     = []string{"private, no-cache"}
-	varyAccept  = []string{"Accept"}
-	dryRunOn    = []string{"1"}
-	leaderKnown = []string{"known"}
-	leaderGone  = []string{"unknown"}
+	noSniff         = []string{"nosniff"}
+	sandbox         = []string{"sandbox"}
+	noCache         = []string{"private, no-cache"}
+	varyAccept      = []string{"Accept"}
+	closeConnection = []string{"close"}
+	dryRunOn        = []string{"1"}
+	leaderKnown     = []string{"known"}
+	leaderGone      = []string{"unknown"}
 
 	levelValues = map[config.Level][]string{
 		config.Linear:  {config.Linear.String()},

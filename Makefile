@@ -42,8 +42,10 @@ arch: ## the laws of imports, sizes and layout
 
 # generate-into writes all generated files below the directory $(1).
 generate-into = $(TOOL) controller-gen object crd paths=./api/... output:object:dir=$(1)/api/v1 output:crd:dir=$(1)/config/crd \
-	&& mkdir -p $(1)/charts/conclave/files && cp $(1)/config/crd/conclave.dev_raftclusters.yaml $(1)/charts/conclave/files/crd.yaml
-GENERATED := api/v1/zz_generated.deepcopy.go config/crd/conclave.dev_raftclusters.yaml charts/conclave/files/crd.yaml
+	&& mkdir -p $(1)/charts/conclave/files $(1)/docs && cp $(1)/config/crd/conclave.dev_raftclusters.yaml $(1)/charts/conclave/files/crd.yaml \
+	&& $(TOOL) crd-ref-docs --log-level=ERROR --source-path=api/v1 --config=config/reference.yaml --max-depth=20 --renderer=markdown \
+		--output-path=$(1)/docs/raftcluster.md
+GENERATED := api/v1/zz_generated.deepcopy.go config/crd/conclave.dev_raftclusters.yaml charts/conclave/files/crd.yaml docs/raftcluster.md
 
 .PHONY: generate fresh
 generate: ## write the generated files anew

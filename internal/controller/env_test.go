@@ -163,8 +163,12 @@ func (e *environment) grant(namespace, account string) error {
 	return nil
 }
 
-func shippedRules() ([]rbacv1.PolicyRule, error) {
-	file, err := os.ReadFile(filepath.Join("..", "..", "charts", "conclave", "files", "rules.yaml"))
+// shippedRules are those that the chart grants where clusters are managed.
+func shippedRules() ([]rbacv1.PolicyRule, error) { return rulesOf("rules.yaml") }
+
+// rulesOf reads the rules in a file of the chart.
+func rulesOf(name string) ([]rbacv1.PolicyRule, error) {
+	file, err := os.ReadFile(filepath.Join(chartDir, "files", name))
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ import (
 var (
 	watchersFlag = flag.Int("watchers", 200, "how many watches TestManyWatchesOfOnePrefix opens")
 	writesFlag   = flag.Int("watched-writes", 20, "how many writes they see")
+	slowFlag     = flag.Int("watched-slowly", 20, "one watch in how many is read slowly; 0 for none")
 	pauseFlag    = flag.Duration("watched-pause", 10*time.Millisecond, "the time between two writes")
 )
 
@@ -36,7 +37,7 @@ type watchersReport struct {
 }
 
 // TestManyWatchesOfOnePrefix lets many clients in another process see some writes,
-// one client in twenty of them too slowly for the pace, and each must get every
+// one client in -watched-slowly of them too slowly for the pace, and each must get every
 // revision once and in order. It logs how long that took and what memory a watch
 // takes here; with -watchers=10000 -watched-pause=100ms -watched-writes=100 -v it
 // is a measurement.
@@ -45,7 +46,7 @@ func TestManyWatchesOfOnePrefix(t *testing.T) {
 	base := a.serve()
 	before := memoryInUse()
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestClientsOfManyWatches$", "-test.count=1")
-	child.Env = append(os.Environ(), "WATCHERS="+fmt.Sprint(*watchersFlag), "WRITES="+fmt.Sprint(*writesFlag), "PAUSE="+pauseFlag.String(), "ADDRESS="+strings.TrimPrefix(base, "http://"))
+	child.Env = append(os.Environ(), "WATCHERS="+fmt.Sprint(*watchersFlag), "WRITES="+fmt.Sprint(*writesFlag), "PAUSE="+pauseFlag.String(), "SLOW="+fmt.Sprint(*slowFlag), "ADDRESS="+strings.TrimPrefix(base, "http://"))
 	child.Stderr = os.Stderr
 	output, err := child.StdoutPipe()
 	if err != nil {
@@ -122,13 +123,14 @@ func TestClientsOfManyWatches(t *testing.T) {
 	}
 	writes, _ := strconv.Atoi(os.Getenv("WRITES"))
 	pause, _ := time.ParseDuration(os.Getenv("PAUSE"))
+	slow, _ := strconv.Atoi(os.Getenv("SLOW"))
 	clients := make([]*watcher, n)
 	var connecting sync.WaitGroup
 	places := make(chan struct{}, 64)
 	for i := range clients {
 		places <- struct{}{}
 		connecting.Go(func() {
-			clients[i] = connectWatcher(t, os.Getenv("ADDRESS"), i%20 == 0)
+			clients[i] = connectWatcher(t, os.Getenv("ADDRESS"), slow > 0 && i%slow == 0)
 			<-places
 		})
 	}

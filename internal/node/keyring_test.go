@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -19,7 +20,6 @@ type keyring struct {
 	authority *pki.Authority
 	// cluster is the ID that the trio has before it has formed.
 	cluster string
-	dirs    [3]string
 }
 
 // newKeyring gives the trio certificates for its peers, and for clients beside
@@ -27,15 +27,19 @@ type keyring struct {
 func newKeyring(c *trio) *keyring {
 	c.t.Helper()
 	k := &keyring{trio: c, authority: newAuthority(c.t), cluster: c.options(0).ClusterInEffect()}
-	for i := range k.dirs {
-		k.dirs[i] = filepath.Join(c.base, "tls-"+c.options(i).Name)
-		k.put(k.dirs[i], k.node(i), k.authority)
+	for i := range 3 {
+		k.put(k.keyDir(i), k.node(i), k.authority)
 	}
 	c.alter = func(i int, o *Options) {
-		o.PeerTLS, o.ClientTLS, o.HTTPS = k.dirs[i], filepath.Join(c.base, "tls-{name}"), "127.0.0.1:0"
+		o.PeerTLS, o.ClientTLS, o.HTTPS = k.keyDir(i), filepath.Join(c.base, "tls-{name}"), "127.0.0.1:0"
 	}
 	return k
 }
+
+// keyDir is where the certificate of node i lies.
+func (k *keyring) keyDir(i int) string { return filepath.Join(k.base, "tls-"+nodeName(i)) }
+
+func nodeName(i int) string { return fmt.Sprintf("n%d", i) }
 
 func newAuthority(t *testing.T) *pki.Authority {
 	t.Helper()
@@ -48,7 +52,7 @@ func newAuthority(t *testing.T) *pki.Authority {
 
 // node asks for the certificate of node i.
 func (k *keyring) node(i int) pki.Request {
-	return k.request(pki.Identity{Cluster: k.cluster, Role: pki.RoleNode, Name: k.trio.plainOptions(i).Name})
+	return k.request(pki.Identity{Cluster: k.cluster, Role: pki.RoleNode, Name: nodeName(i)})
 }
 
 // request asks for a certificate that holds for this machine, too, and for a time

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/internal/pki"
 )
 
@@ -75,7 +77,7 @@ func TestCertificatesAndAuthorityAreRenewedUnderWritesOfWhichNoneFails(t *testin
 		for i := range 3 {
 			r := k.node(i)
 			r.NotAfter = end
-			k.put(k.dirs[i], r, issuers...)
+			k.put(k.keyDir(i), r, issuers...)
 			if !testing.Short() { // otherwise all at about the same time
 				k.awaitExpiry(i, end)
 			}
@@ -118,7 +120,7 @@ func TestANodeWithTheCertificateOfAnotherDoesNotStart(t *testing.T) {
 			k := newKeyring(c)
 			r := k.node(0)
 			test.change(&r.Identities[0])
-			k.put(k.dirs[0], r, k.authority)
+			k.put(k.keyDir(0), r, k.authority)
 			err := Run(t.Context(), c.options(0), nil)
 			if err == nil || !strings.Contains(err.Error(), "peer-tls: ") || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("got %v, want an error with %q", err, test.says)
@@ -132,13 +134,13 @@ func TestANodeWhoseCertificateExpiredIsLetInOnceItIsRenewed(t *testing.T) {
 	k := newKeyring(c)
 	r := k.node(2)
 	r.NotAfter = time.Now().Add(-time.Second)
-	k.put(k.dirs[2], r, k.authority)
+	k.put(k.keyDir(2), r, k.authority)
 	for i := range 3 {
 		c.start(i)
 	}
 	c.await(0, 2, "/readyz", http.StatusServiceUnavailable, "2 of 3 nodes have met (n0, n1)")
 	c.await(1, 2, "/metrics", http.StatusOK, "conclave_ready 0")
-	k.put(k.dirs[2], k.node(2), k.authority)
+	k.put(k.keyDir(2), k.node(2), k.authority)
 	for i := range 3 {
 		c.await(i, 2, "/readyz", http.StatusOK, "")
 	}
@@ -154,7 +156,7 @@ func TestTheOperationsPortOverTLSTakesCertificatesAsCredentials(t *testing.T) {
 	k := newKeyring(c)
 	c.alter = func(i int, o *Options) {
 		o.InitialPeers = o.InitialPeers[:1]
-		o.OpsTLS, o.AdminTokenFile = k.dirs[i], ""
+		o.OpsTLS, o.AdminTokenFile = k.keyDir(i), ""
 	}
 	k.cluster = c.options(0).ClusterInEffect()
 	c.start(0)
@@ -198,4 +200,42 @@ func TestTheOperationsPortOverTLSTakesCertificatesAsCredentials(t *testing.T) {
 		t.Errorf("without TLS: %d %s, want 400 that tells of HTTPS", code, body)
 	}
 	c.stop(0)
+}
+
+func TestANodeThatComesLaterJoinsOverTLSUnderItsOwnNameOnly(t *testing.T) {
+	c := newTrio(t)
+	k := newKeyring(c)
+	c.formed()
+	for i := range 20 {
+		c.put(0, fmt.Sprint("key-", i), "before")
+	}
+	k.put(k.keyDir(3), k.node(3), k.authority)
+	late := c.grow()
+	member := c.newMember(late)
+
+	other := member
+	other.Name = "n9"
+	c.change(admin.AddLearner, other)
+	// What the leader has to say to n9 is given up, since n3 is there.
+	dropped := regexp.MustCompile(`conclave_peer_dropped_total{member="` + member.MemberID + `",peer="n9",reason="unreachable"} [1-9]`)
+	refused := false
+	for range 600 {
+		if _, scrape := ask(t, http.MethodGet, "http://"+c.at(c.leader(), 2)+"/metrics", ""); dropped.MatchString(scrape) {
+			refused = true
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if !refused {
+		t.Error("nothing for n9 was given up")
+	}
+	c.await(late, 2, "/readyz", http.StatusServiceUnavailable, "waiting to be added")
+	c.change(admin.Remove, other)
+
+	c.change(admin.AddLearner, member)
+	c.await(late, 0, "/v1/kv/test/key-19", http.StatusOK, "before")
+	c.change(admin.Promote, member)
+	for i := range 4 {
+		c.stop(i)
+	}
 }

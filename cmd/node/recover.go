@@ -94,6 +94,9 @@ func (s *recoverSettings) show(out io.Writer) error {
   node %s, member %s of cluster %s
   last entry %d of term %d, known to be committed up to %d
 `, s.options.DataDir, plan.Name, plan.MemberID, plan.ClusterID, plan.LastIndex, plan.LastTerm, plan.CommitIndex)
+	if plan.Parked {
+		fmt.Fprintln(out, "  ITS STATE DIFFERED from those of the other members: what it holds may be wrong")
+	}
 	if plan.MissingIndex != 0 {
 		fmt.Fprintf(out, "  ITS DISK HAS LOST entries that it had acknowledged: up to entry %d of term %d\n", plan.MissingIndex, plan.MissingTerm)
 	}

@@ -42,6 +42,9 @@ type RecoveryPlan struct {
 	// MissingIndex, unless 0, is an entry of MissingTerm up to which the survivor
 	// had acknowledged what its disk has lost.
 	MissingIndex, MissingTerm uint64
+	// Parked tells that the survivor's state differed from the others', so what it holds
+	// may be wrong.
+	Parked bool
 	// Self is the survivor in the membership that its log ends with, and Gone
 	// all others.
 	Self raft.Member
@@ -71,6 +74,7 @@ func PlanRecovery(o RecoverOptions) (plan RecoveryPlan, err error) {
 		return plan, fmt.Errorf("data directory %s holds no log: there is nothing to recover from", o.DataDir)
 	}
 	plan.LastTerm = uint64(state.Terms[len(state.Terms)-1].Term)
+	plan.Parked = state.HardState.Parked
 	if state.Faulty {
 		plan.MissingIndex, plan.MissingTerm = uint64(state.Watermark.Index), uint64(state.Watermark.Term)
 	}

@@ -157,6 +157,7 @@ func (w *world) dropRequests(n *node) {
 func (op *operation) answered(a replica.Answer) {
 	switch {
 	case op.ended:
+	case op.doubted(a):
 	case errors.Is(a.Err, replica.ErrOutcomeUnknown):
 		op.finish(history.Unknown, a.Err.Error())
 	case a.Err != nil:

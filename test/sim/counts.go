@@ -70,6 +70,10 @@ const (
 	FaultForget
 	FaultFull
 	Mended
+	FaultTamper
+	StatesTampered
+	Parkings
+	Adoptions
 	counters
 )
 
@@ -84,6 +88,7 @@ var counterNames = [counters]string{
 	"changes of membership done", "refused", "unknown", "transfers done", "wipes",
 	"crashes", "restarts", "pauses", "isolations", "splits", "bridges", "one-way cuts", "slow links",
 	"disk stalls", "slow disks", "slow state machines", "tick bursts", "clock changes", "disks that forgot", "full disks", "members whole again",
+	"attempts to tamper", "states tampered with", "members parked", "adopted snapshots",
 }
 
 // String is the counter's name.

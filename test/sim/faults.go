@@ -27,17 +27,19 @@ const (
 	faultForget
 	faultFull
 	faultWipe
+	// faultTamper is drawn apart from the others, and last here for that.
+	faultTamper
 	faultKinds
 )
 
 var faultNames = [faultKinds]string{
 	"crash", "restart", "pause", "isolate", "split", "bridge", "one-way", "slow-links",
-	"stall", "slow-disk", "slow-apply", "burst", "clock", "forget", "full", "wipe",
+	"stall", "slow-disk", "slow-apply", "burst", "clock", "forget", "full", "wipe", "tamper",
 }
 
 var faultCounters = [faultKinds]Counter{
 	FaultCrash, FaultRestart, FaultPause, FaultIsolate, FaultSplit, FaultBridge, FaultOneWay, FaultSlowLinks,
-	FaultStall, FaultSlowDisk, FaultSlowApply, FaultBurst, FaultClock, FaultForget, FaultFull, Wipes,
+	FaultStall, FaultSlowDisk, FaultSlowApply, FaultBurst, FaultClock, FaultForget, FaultFull, Wipes, FaultTamper,
 }
 
 // String is the fault's name.
@@ -119,6 +121,8 @@ func (w *world) hurt(kind faultKind, n *node, d time.Duration) {
 		w.forget(n, d)
 	case faultFull:
 		w.fill(n, d)
+	case faultTamper:
+		w.tamper(n)
 	}
 }
 

@@ -59,6 +59,17 @@ type node struct {
 	// that they will be told more.
 	delivered  uint64
 	delivering bool
+	// tampering is set until the state is made wrong, tampered while it is. hashes are
+	// those that the loop has not heard of. cause is why the node was parked when it acted
+	// last, marked tells that it started so, shown is the last index whose state it served,
+	// and parkedReign counts ticks of a reign.
+	tampering   bool
+	tampered    bool
+	hashes      []raft.StateHash
+	cause       raft.ParkCause
+	marked      bool
+	shown       raft.Index
+	parkedReign int
 	// pending are the requests that wait for an answer. It is only looked up.
 	pending map[raft.RequestID]func(replica.Answer)
 }
@@ -145,6 +156,7 @@ func (n *node) start() {
 	})
 	n.must(err)
 	n.machine = config.NewState()
+	n.cause, n.marked = raft.ParkNone, n.storage.State.HardState.Parked
 	n.store, n.delivered, n.delivering = newStore(n), 0, false
 	n.pending = map[raft.RequestID]func(replica.Answer){}
 	if n.storage.State.Snapshot.Index > 0 {
@@ -165,7 +177,10 @@ func (n *node) start() {
 	n.turn()
 }
 
-func (n *node) tickOnce() { n.handle(replica.Tick{}) }
+func (n *node) tickOnce() {
+	n.watchParking()
+	n.handle(replica.Tick{})
+}
 
 // setClock draws how fast the node's clock goes, and what its wall clock shows.
 func (n *node) setClock() {
@@ -209,6 +224,7 @@ func (n *node) end() {
 	n.life++
 	n.loop, n.writing, n.works = nil, nil, nil
 	n.working, n.gathering, n.paused, n.held = false, false, false, nil
+	n.tampering, n.tampered, n.hashes, n.shown = false, false, nil, 0
 	n.w.dropRequests(n)
 	n.pending = nil
 	n.w.oracle.ended(n)
@@ -324,6 +340,7 @@ func (n *node) restore(want raft.SnapshotMeta) {
 			n, want.Index, want.Term, meta.Index, meta.Term)
 	}
 	n.must(n.machine.Restore(file))
+	n.tampered, n.hashes = false, nil
 	n.w.oracle.restored(n, meta.Index)
 }
 

@@ -67,6 +67,9 @@ type Options struct {
 	Faults     [faultKinds]int
 	FaultEvery time.Duration
 	Scenario   scenario
+	// HashEvery is the distance of the indexes at which members compare their states, 0
+	// for never.
+	HashEvery raft.Index
 	// ChangeEvery is the average time between two orders about the membership, 0
 	// for none.
 	ChangeEvery time.Duration
@@ -104,6 +107,7 @@ func Draw(seed uint64) Options {
 	if o.Scenario != scenarioNone {
 		o.Scenario.habit().shape(&o, r)
 	}
+	o.drawComparison()
 	return o
 }
 
@@ -166,7 +170,7 @@ func (o *Options) drawNetwork(r *rand.Rand) {
 }
 
 func (o *Options) drawFaults(r *rand.Rand) {
-	for kind := range o.Faults {
+	for kind := range o.Faults[:faultTamper] {
 		if r.IntN(2) == 0 {
 			o.Faults[kind] = 1 + r.IntN(4)
 			o.FaultEvery = o.Timeout() * pick[time.Duration](r, 1, 2, 4, 8)
@@ -225,6 +229,7 @@ func (o *Options) String() string {
 			text += fmt.Sprintf(" %v", faultKind(kind))
 		}
 	}
+	text += fmt.Sprintf("; states compared every %d", o.HashEvery)
 	return text + fmt.Sprintf("; a change every %v\n%d clients, %d keys, think %v, patience %v, reads %v, transactions %v, deletes %v, swaps %v, keyed %v, values up to %d B, history of %d, %d watchers every %v",
 		o.ChangeEvery, o.Clients, o.Keys, o.Think, o.Patience, o.Reads, o.Transactions, o.Deletes, o.Swaps, o.Keyed, o.ValueBytes, o.HistoryRevisions, o.Watchers, o.WatchEvery)
 }

@@ -34,6 +34,8 @@ import (
 //     voter that lacks too much, no candidate without a vote, no handing over to a
 //     member that lacks anything (oracle_rule.go);
 //   - the store does what its contract says: see model;
+//   - a member is parked if its state is wrong, and only then, and does nothing then
+//     that it must not (tamper.go);
 //   - what clients are told: see operation, and what watches are: see watcher.
 type oracle struct {
 	w     *world
@@ -199,6 +201,7 @@ func (o *oracle) acted(n *node, effects *replica.Effects) {
 	for i := range effects.Stream {
 		o.sent(n, disk, &effects.Stream[i])
 	}
+	o.parking(n, effects)
 	for i := range effects.Apply {
 		o.released(n, disk, &effects.Apply[i])
 	}
@@ -237,6 +240,9 @@ func (o *oracle) sent(n *node, disk *shadow, m *raft.Message) {
 		o.leading(n, disk, m)
 		o.handingOver(n, disk, m)
 	case raft.KindPreVote:
+		if cause := n.loop.Parked(); cause != raft.ParkNone {
+			o.w.fail("%v stands for election, and is parked: %v", n, cause)
+		}
 		o.standing(n, disk)
 		disk.stands = m.Term
 	case raft.KindPreVoteReply:

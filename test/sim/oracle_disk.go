@@ -129,7 +129,10 @@ func (o *oracle) saved(n *node, w *raft.Write) {
 		s.logAsVoted = true
 	}
 	s.hard = w.HardState
-	if w.Snapshot != nil {
+	switch {
+	case w.Snapshot != nil && w.KeepLog:
+		o.adopted(n, s, w.Snapshot)
+	case w.Snapshot != nil:
 		o.installed(n, s, w.Snapshot)
 	}
 	if w.TruncateFrom != 0 {

@@ -30,6 +30,7 @@ func (w *world) heal() {
 	o.Delay, o.DiskDelay, o.ApplyDelay = min(o.Delay, beat/4), min(o.DiskDelay, beat/4), min(o.ApplyDelay, beat/50)
 	w.trace.tell(traceHealed, nil, "everything heals")
 	for _, n := range w.nodes {
+		n.tampering = false
 		n.diskSlow, n.applySlow, n.stalledUntil = 0, 0, w.now
 		n.setSpace(raft.SpacePlenty)
 		n.setClock()
@@ -52,7 +53,7 @@ func (w *world) catchUp() time.Duration {
 // demandProgress demands that the healed cluster takes a write and a read at
 // every member and that all of them come to hold the same.
 func (w *world) demandProgress() {
-	deadline := w.now + livenessTimeouts*w.options.Timeout() + w.catchUp()
+	deadline := w.now + (livenessTimeouts+w.options.healTimeouts())*w.options.Timeout() + w.catchUp()
 	probes := map[raft.MemberID]*probe{}
 	for {
 		if w.now >= deadline {
@@ -63,6 +64,7 @@ func (w *world) demandProgress() {
 		if leader == nil {
 			continue
 		}
+		w.nudge(leader)
 		settled := true
 		for _, member := range leader.loop.Membership().Membership.Members {
 			p := probes[member.ID]
@@ -82,6 +84,9 @@ func (w *world) demandProgress() {
 // settled tells whether all members of a settled configuration hold the same.
 func (w *world) settled(leader *node) bool {
 	s := leader.loop.Status()
+	if w.tampered() || w.parked() {
+		return false
+	}
 	if s.Membership.IsJoint() || leader.loop.Membership().Index > s.Committed || s.Committed != s.Last {
 		return false
 	}

@@ -86,7 +86,7 @@ func (n *node) do(step work) {
 	default:
 		results := n.apply(step.Entries)
 		n.workOn()
-		n.handle(replica.Applied{Work: step.ApplyWork, Results: results})
+		n.handle(replica.Applied{Work: step.ApplyWork, Results: results, Hashes: n.check()})
 	}
 }
 
@@ -95,13 +95,12 @@ func (n *node) apply(entries []raft.Entry) []any {
 	results := make([]any, len(entries))
 	for i := range entries {
 		e := &entries[i]
-		var command []byte
-		if e.Kind == raft.EntryCommand {
-			command = e.Data
-		}
-		result := n.machine.Apply(uint64(e.Index), stamp(e), origin(e), command)
+		result := n.machine.Apply(uint64(e.Index), stamp(e), origin(e), n.commandOf(e))
 		results[i] = result
-		n.w.oracle.applied(n, e, result)
+		if !n.tampered {
+			n.w.oracle.applied(n, e, result)
+		}
+		n.hash(e.Index)
 	}
 	n.machine.Publish()
 	n.w.oracle.published(n)
@@ -127,6 +126,9 @@ func (n *node) saveSnapshot(order *replica.SaveSnapshot) {
 	n.after(max(d, n.stalledUntil-n.w.now), func() {
 		var size int64
 		first, err := n.storage.SaveSnapshot(order.Meta, func(out io.Writer) error {
+			if n.tampered {
+				return errTampered
+			}
 			var whole bytes.Buffer
 			if err := order.Write(&whole); err != nil {
 				return err

@@ -77,6 +77,7 @@ type world struct {
 	links    [maxNodes][maxNodes]link
 	oracle   oracle
 	clients  []*client
+	nudger   *client
 	watchers []*watcher
 	plot     plot
 	counts   Counts

@@ -149,4 +149,7 @@ type Answer struct {
 	Index  raft.Index
 	Result any
 	Err    error
+	// ifParked is the error that takes the place of what comes from the state, should the
+	// member park before the answer is handed out.
+	ifParked error
 }

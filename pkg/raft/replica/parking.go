@@ -24,6 +24,11 @@ func (l *Loop) check(e Applied) {
 func (l *Loop) notePark() {
 	parked := l.core.Parked() != raft.ParkNone
 	if parked && !l.parked {
+		for i, a := range l.effects.Answers {
+			if a.Err == nil && a.ifParked != nil {
+				l.effects.Answers[i] = Answer{ID: a.ID, Err: a.ifParked}
+			}
+		}
 		for _, id := range inOrder(l.proposals.byID) {
 			l.proposals.byID[id].giveUp(l, ErrParked)
 		}

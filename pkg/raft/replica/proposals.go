@@ -262,7 +262,7 @@ func (l *Loop) settleApplied(entries []raft.Entry, results []any) {
 			continue
 		}
 		if at := e.Origin.Sequence - p.answered - 1; at < uint64(len(p.open)) && p.open[at].state != proposalDone {
-			l.finish(p.open[at], Answer{Index: e.Index, Result: results[i]})
+			l.finish(p.open[at], Answer{Index: e.Index, Result: results[i], ifParked: ErrOutcomeUnknown})
 		}
 	}
 	term := entries[len(entries)-1].Term

@@ -130,7 +130,7 @@ func (l *Loop) releaseReads() {
 	n := 0
 	for n < len(r.waiting) && r.waiting[n].index <= l.applied {
 		for _, one := range r.waiting[n].readers {
-			l.finishRead(one, Answer{Index: l.applied})
+			l.finishRead(one, Answer{Index: l.applied, ifParked: ErrParked})
 		}
 		n++
 	}

@@ -23,6 +23,8 @@ const (
 	// AnnotationConfigHash, on the pod template, is a hash of the settings that
 	// a node reads only at its start, so that a change restarts the pods.
 	AnnotationConfigHash = "conclave.dev/config-hash"
+	// AnnotationRestartedTime, on the pod template, repeats spec.restartedTime.
+	AnnotationRestartedTime = "conclave.dev/restarted-time"
 	// AnnotationAppliedHash, on every owned object, is a hash of the object as
 	// the operator last applied it. It tells a field that the operator no longer
 	// wants from one that somebody else has added.

@@ -68,6 +68,11 @@ type RaftClusterSpec struct {
 	// +kubebuilder:default=Managed
 	ReconcilePolicy ReconcilePolicy `json:"reconcilePolicy,omitempty"`
 
+	// restartedTime restarts the pods one by one when it is changed, with the
+	// leader last. The time itself means nothing; that of the request is customary.
+	// +optional
+	RestartedTime *metav1.Time `json:"restartedTime,omitempty"`
+
 	// storage is each member's volume.
 	// +optional
 	// +kubebuilder:default={}

@@ -324,6 +324,10 @@ func (in *RaftClusterList) DeepCopyObject() runtime.Object {
 func (in *RaftClusterSpec) DeepCopyInto(out *RaftClusterSpec) {
 	*out = *in
 	in.Image.DeepCopyInto(&out.Image)
+	if in.RestartedTime != nil {
+		in, out := &in.RestartedTime, &out.RestartedTime
+		*out = (*in).DeepCopy()
+	}
 	in.Storage.DeepCopyInto(&out.Storage)
 	out.Raft = in.Raft
 	in.Client.DeepCopyInto(&out.Client)

@@ -22,6 +22,7 @@ import (
 const completeSpec = `
 replicas: 3
 reconcilePolicy: Managed
+restartedTime: "2026-03-01T12:00:00Z"
 image: {reference: a/b:c, pullPolicy: Always, pullSecrets: [{name: a}]}
 storage: {size: 1Gi, storageClassName: fast, retention: {whenDeleted: Retain, whenScaled: Retain}}
 raft: {electionTimeoutMinMilliseconds: 500, electionTimeoutMaxMilliseconds: 1000, heartbeatIntervalMilliseconds: 100, snapshotThresholdEntries: 10000}

@@ -3,6 +3,7 @@ package controller
 import (
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -34,6 +35,17 @@ func TestSettingsReadAtStartAreRolledOut(t *testing.T) {
 	w.Cluster.Spec.Raft.ElectionTimeoutMaxMilliseconds = 3000
 	w.run()
 	w.expectSteps("apply ConfigMap cfg-config", "apply StatefulSet cfg", "restart cfg-1", "restart cfg-2", "restart cfg-0")
+}
+
+func TestChangeOfRestartedTimeRestartsThePodsInOrder(t *testing.T) {
+	w := settledWorld(t, 3)
+	w.Cluster.Spec.RestartedTime = ptr.To(metav1.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	w.run()
+	w.expectSteps("apply StatefulSet cfg", "restart cfg-1", "restart cfg-2", "restart cfg-0")
+	w.steps = nil
+	w.Cluster.Spec.RestartedTime = ptr.To(metav1.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600)))
+	w.run()
+	w.expectSteps("apply StatefulSet cfg", "restart cfg-1", "restart cfg-2", "restart cfg-0")
 }
 
 func TestRolloutWaits(t *testing.T) {

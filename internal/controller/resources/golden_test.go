@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -54,6 +55,7 @@ func full() Input {
 	in := plain()
 	in.InitialState = StateExisting
 	spec := &in.Cluster.Spec
+	spec.RestartedTime = ptr.To(metav1.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 	spec.Image = v1.ImageSpec{
 		Reference:   "mirror.test:5000/conclave@sha256:0000000000000000000000000000000000000000000000000000000000000001",
 		PullPolicy:  corev1.PullAlways,

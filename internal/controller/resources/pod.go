@@ -18,6 +18,9 @@ const ContainerName = "node"
 // userID is the user and group that the node runs as, and that owns its volume.
 const userID = 65532
 
+// rfc3339 is the layout of a time in an object's JSON.
+const rfc3339 = "2006-01-02T15:04:05Z07:00"
+
 // podTemplate is the same for every member and every number of members.
 func podTemplate(in Input) corev1.PodTemplateSpec {
 	pod := in.Cluster.Spec.Pod
@@ -31,6 +34,9 @@ func podTemplate(in Input) corev1.PodTemplateSpec {
 		annotations = map[string]string{}
 	}
 	annotations[v1.AnnotationConfigHash] = configHash(in)
+	if restarted := in.Cluster.Spec.RestartedTime; restarted != nil {
+		annotations[v1.AnnotationRestartedTime] = restarted.UTC().Format(rfc3339)
+	}
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
 		Spec: corev1.PodSpec{

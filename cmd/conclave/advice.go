@@ -79,6 +79,10 @@ func (s *session) advice(called *cobra.Command, err error) string {
 			s.spokenName(), s.spokenName(), s.spokenName())
 	case errors.Is(err, client.CodePruned) && failure.OldestRevision != 0:
 		return fmt.Sprintf("The oldest revision that can still be read is %d.", failure.OldestRevision)
+	case failure.Outcome == client.Unknown && called.Name() == "import":
+		return "" // which has said that it can be run again
+	case failure.Outcome == client.Unknown && called.Flag("idempotency-key") == nil:
+		return "Read what is there before you write again."
 	case failure.Outcome == client.Unknown:
 		return "Read the key before you write again. With --idempotency-key, the same command can be given again."
 	case failure.Status == 0 && errors.Is(err, context.DeadlineExceeded):

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
+	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/internal/controller/resources"
 )
 
@@ -41,12 +42,17 @@ func staticObjects(in resources.Input) []client.Object {
 // votersToProtect is the number of voters as the leader tells it or, while none
 // does, as the last one told it. Nobody has told it before the first leader: then
 // every member is to be one. A voter that is about to be removed isn't counted,
-// but of two: one alone has no budget, and so far they are two.
+// but of two: one alone has no budget, and so far they are two. So they are once a
+// second one is about to get its vote.
 func votersToProtect(o *Observed, plan Plan) int32 {
 	if plan.view.leader != nil {
 		voters := int32(len(plan.view.voters()))
-		if voters > 2 {
+		change, _ := plan.move.step.(ChangeMembership)
+		switch {
+		case voters > 2:
 			voters -= plan.move.leaving
+		case voters == 1 && change.Kind == admin.Promote:
+			voters = 2
 		}
 		return voters
 	}

@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
 	"github.com/conclave-dev/conclave/internal/admin"
+	"github.com/conclave-dev/conclave/internal/controller/resources"
 )
 
 func (w *world) budget() *policyv1.PodDisruptionBudget {
@@ -39,6 +40,54 @@ func TestDisruptionBudgetFollowsTheVotersThatTheLeaderTells(t *testing.T) {
 		if got := w.budget().Spec.MinAvailable.IntValue(); got != test.want {
 			t.Errorf("%s: minAvailable is %d of 5 pods, want %d", test.name, got, test.want)
 		}
+	}
+}
+
+// The budget is as strict as the voters need before a change of them, and after it
+// at once, before the next pass.
+func TestDisruptionBudgetHoldsBeforeAndAfterEachChangeOfTheVoters(t *testing.T) {
+	w := settledWorld(t, 1)
+	changes := 0
+	check := func(when string, step Step) {
+		t.Helper()
+		var voters int32
+		for _, member := range w.Reports["cfg-0"].Status.Members {
+			if member.Role == roleVoter {
+				voters++
+			}
+		}
+		budget := w.budget()
+		if voters <= 1 {
+			return // a single voter has none, or still the one from when there were two
+		}
+		if budget == nil {
+			t.Fatalf("%s %T %+v: %d voters and no budget", when, step, step, voters)
+		}
+		if allowed, spare := int32(len(w.Pods))-budget.Spec.MinAvailable.IntVal, voters-resources.Quorum(voters); allowed > spare {
+			t.Errorf("%s %T %+v: %d pods may go, and %d of %d voters may be missing", when, step, step, allowed, spare, voters)
+		}
+	}
+	for _, replicas := range []int32{3, 5, 7, 5, 3, 1} {
+		w.Cluster.Spec.Replicas = replicas
+		for range 200 {
+			plan := decide(w.Observed, testImage)
+			w.Cluster.Status = statusOf(w.Observed, plan)
+			if plan.Step == nil {
+				break
+			}
+			_, isChange := plan.Step.(ChangeMembership)
+			if isChange {
+				changes++
+				check("before", plan.Step)
+			}
+			w.take(plan)
+			if isChange {
+				check("after", plan.Step)
+			}
+		}
+	}
+	if changes < 18 { // six members added, promoted and removed
+		t.Errorf("the voters changed %d times", changes)
 	}
 }
 

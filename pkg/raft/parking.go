@@ -12,10 +12,11 @@ import "slices"
 //     over to a member that is not parked, or steps down;
 //   - while it is parked for its state, it asks its leader for a snapshot.
 //
-// The request goes with the answers to heartbeats, and names the newest index at which
-// this member has seen a majority agree, and the hash there. A leader that has another
-// hash there doesn't answer. Any other takes a snapshot at or beyond that index, unless
-// its newest is, and sends it beside the entries. If the receiver's log holds the
+// The request goes with the answers to heartbeats. It names the first index since the
+// member parked at which it has seen a majority agree, and the newest such with the hash
+// there. A leader that has another hash there doesn't answer. Any other takes a snapshot
+// at or beyond the first index, unless its newest is, and sends it beside the entries:
+// the newest moves on while a snapshot is being written. If the receiver's log holds the
 // snapshot's last entry it keeps its log: the snapshot is adopted in the place of its own
 // ones, and the log after it applied anew. The member stays parked until it has applied
 // again all that it ever had, so that what it serves never goes back in time.
@@ -144,7 +145,7 @@ func (r *Raft) wantedSnapshot() Index {
 	if !r.park.differs || r.park.proof.Index == 0 || r.out.adopt != nil {
 		return 0
 	}
-	return max(r.park.proof.Index, r.log.base)
+	return max(r.park.least, r.log.base)
 }
 
 // tellParked adds to an answer that this member is parked, and what would heal it.
@@ -158,7 +159,7 @@ func (r *Raft) tellParked(reply *Message) {
 // heals tells whether a snapshot that lies in the log is to replace the state.
 func (r *Raft) heals(meta *SnapshotMeta) bool {
 	t, ok := r.log.term(meta.Index)
-	return ok && t == meta.Term && r.wantedSnapshot() != 0 && meta.Index >= max(r.park.least, r.log.base)
+	return ok && t == meta.Term && r.wantedSnapshot() != 0 && meta.Index >= r.wantedSnapshot()
 }
 
 // adopt plans to put a received snapshot in the place of the own ones. It waits until
@@ -217,7 +218,7 @@ func (p *progress) noteParked(m *Message) {
 // as far as the follower's proof goes. One that has no hash of that index any more, since
 // it began from a later snapshot, can't tell; its next hash will.
 func (r *Raft) healable(p *progress) bool {
-	if p.wants == 0 || r.park.parked() || r.log.applied < p.wants {
+	if p.wants == 0 || r.park.parked() || r.log.applied < max(p.wants, p.proof.Index) {
 		return false
 	}
 	own, known := r.hashAt(r.id, p.proof.Index)

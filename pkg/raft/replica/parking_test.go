@@ -107,10 +107,13 @@ type comparing struct {
 	machines []*checked
 }
 
-func startComparing(t *testing.T, size int) *comparing {
+func startComparing(t *testing.T, size int, adjust ...func(*replica.Options)) *comparing {
 	t.Helper()
 	c := &comparing{carrier: &carrier{storages: map[raft.MemberID]replica.Storage{}}}
 	c.running = startCluster(t, size, func(o *replica.Options) {
+		for _, f := range adjust {
+			f(o)
+		}
 		m := &checked{}
 		c.machines = append(c.machines, m)
 		c.carrier.mu.Lock()
@@ -255,5 +258,44 @@ func TestAMemberWhoseStateIsStuckParksAndAsksForNothing(t *testing.T) {
 		if status.SnapshotIndex != 0 {
 			t.Error("a snapshot was taken for a member that wants none")
 		}
+	})
+}
+
+// slowSnapshots is a storage that takes a second to write a snapshot.
+type slowSnapshots struct{ replica.Storage }
+
+// SaveSnapshot implements replica.Storage.
+func (s slowSnapshots) SaveSnapshot(meta raft.SnapshotMeta, write func(io.Writer) error) (raft.Index, error) {
+	time.Sleep(time.Second)
+	return s.Storage.SaveSnapshot(meta, write)
+}
+
+// TestAMemberIsHealedWhileTheLogOutrunsTheSnapshots writes so fast that the members
+// compare their states several times while the leader writes one snapshot.
+func TestAMemberIsHealedWhileTheLogOutrunsTheSnapshots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := startComparing(t, 3, func(o *replica.Options) { o.Storage = slowSnapshots{o.Storage} })
+		defer c.close()
+		leader := c.leader()
+		bad := (leader + 1) % 3
+		c.write(leader)
+		c.machines[bad].tamper()
+		c.write(leader)
+		c.await(bad, raft.ParkDiffers)
+		ctx, stop := context.WithCancel(t.Context())
+		written := make(chan struct{})
+		finish := func() { stop(); <-written }
+		defer finish()
+		go func() {
+			defer close(written)
+			for ctx.Err() == nil {
+				_, _, _ = c.replicas[leader].Propose(ctx, []byte("x"))
+				time.Sleep(time.Second / (4 * compareEvery))
+			}
+		}()
+		c.await(bad, raft.ParkNone)
+		finish()
+		c.write(bad)
+		c.same(bad, leader)
 	})
 }

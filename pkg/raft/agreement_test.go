@@ -182,6 +182,51 @@ func TestVotersArentRemovedUntilOnlyParkedOnesAreLeft(t *testing.T) {
 	}
 }
 
+// TestAMemberThatParksTwiceServesNothingOlderThanBefore heals a member that had applied
+// 20 entries by a snapshot, finds its state wrong again before it has applied them anew,
+// and heals it again.
+func TestAMemberThatParksTwiceServesNothingOlderThanBefore(t *testing.T) {
+	members := Membership{Voters: []MemberID{1, 2, 3}}
+	r := memberOne(t, members)
+	r.config.MaxApplyBytes = 1 // one entry at a time
+	var entries []Entry
+	for i := Index(2); i <= 20; i++ {
+		entries = append(entries, Entry{Index: i, Term: 1, Kind: EntryCommand})
+	}
+	r.Step(Message{Kind: KindAppendEntries, From: 2, To: 1, Term: 1, LogIndex: 1, Entries: entries, Commit: 20})
+	settleReady(t, r)
+	heal := func(at Index) {
+		tell(r, says{2, at, 1})
+		tell(r, says{3, at, 1})
+		tell(r, says{1, at, 9})
+		if got := r.Parked(); got != ParkDiffers {
+			t.Fatalf("with another state at %d it is parked for %q", at, got)
+		}
+		r.Step(Message{Kind: KindInstallSnapshot, From: 2, To: 1, Term: 1, Snapshot: &SnapshotMeta{
+			Index: at, Term: 1, Membership: *r.membership(), MembershipIndex: 1}})
+		ready, err := r.Ready(true)
+		if err != nil || ready.Write == nil || ready.Write.Snapshot == nil {
+			t.Fatalf("a snapshot at %d leads to %+v, %v", at, ready.Write, err)
+		}
+		r.Saved(ready.Write.ID)
+		r.Applied(at)
+	}
+	heal(8)
+	heal(8 + maxApplyBatches)
+	for r.Parked() != ParkNone && r.HasReady(true) {
+		ready, err := r.Ready(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(ready.Committed); n > 0 {
+			r.Applied(ready.Committed[n-1].Index)
+		}
+	}
+	if r.log.applied != 20 || r.Parked() != ParkNone {
+		t.Errorf("it has applied up to %d and is parked for %q, want 20 and %q", r.log.applied, r.Parked(), ParkNone)
+	}
+}
+
 // settleReady does what a member wants done, and loses its messages.
 func settleReady(t *testing.T, r *Raft) {
 	t.Helper()

@@ -101,13 +101,13 @@ func (r *Raft) StateStuck() {
 	if r.park.stuck {
 		return
 	}
-	r.park.stuck, r.park.until = true, 0
+	r.park.stuck = true
 	r.giveWay()
 }
 
 // parkDiffering parks a member whose state is not what a majority agrees on.
 func (r *Raft) parkDiffering(right StateHash) {
-	r.park = parking{differs: true, stuck: r.park.stuck, proof: right, least: right.Index}
+	r.park.differs, r.park.proof, r.park.least = true, right, right.Index
 	r.giveWay()
 }
 
@@ -177,7 +177,7 @@ func (r *Raft) adoptDue() bool {
 // adopted goes on from a snapshot that is about to be adopted: what was applied after it
 // is applied anew.
 func (r *Raft) adopted(meta *SnapshotMeta) {
-	reached := max(r.log.applying, meta.Index)
+	reached := max(r.log.applying, meta.Index, r.park.until)
 	r.log.applying, r.log.applied = meta.Index, meta.Index
 	r.out.applying = nil
 	r.snapshot = *meta

@@ -59,10 +59,11 @@ func (s *snapshots) applied(entries []raft.Entry) {
 	}
 }
 
-// restored forgets a view that a received snapshot has overtaken.
+// restored forgets a view that a received snapshot has overtaken, and that one of the
+// former state failed.
 func (s *snapshots) restored(index raft.Index) {
 	s.index, s.entries, s.bytes = index, 0, 0
-	s.orderedEntries, s.orderedBytes = 0, 0
+	s.orderedEntries, s.orderedBytes, s.pauseTicks = 0, 0, 0
 	if s.viewed != nil {
 		s.viewed, s.busy = nil, false
 	}

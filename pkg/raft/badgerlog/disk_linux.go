@@ -29,3 +29,17 @@ func freeBytes(dir string) (int64, error) {
 		}
 	}
 }
+
+// takeRoom makes sure that the first bytes of a file can be written whatever becomes of
+// the disk. What they hold stays. A file system that can't promise that is left alone.
+func takeRoom(f *os.File, bytes int64) error {
+	for {
+		switch err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, bytes); err {
+		case unix.EINTR:
+		case unix.EOPNOTSUPP, unix.ENOSYS:
+			return nil
+		default:
+			return err
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -174,6 +175,53 @@ func TestAFullDiskIsNotTheEnd(t *testing.T) {
 	fill(raft.SpaceLow)
 	works()
 	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What an election writes must not end the program when others have taken the last
+// byte: the file that Badger maps into memory has its room before.
+func TestTermsAndVotesAreWrittenOnADiskWithoutAByte(t *testing.T) {
+	disk := smallDisk(t, "192m")
+	dir := filepath.Join(disk, "data")
+	if err := Format(dir, owner1); err != nil {
+		t.Fatal(err)
+	}
+	l, err := open(dir, Options{SpaceReserveBytes: 64 << 20, SpaceMarginBytes: 8 << 20}, smallTables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	// Enough for Badger to have begun another table than that of the start.
+	last := raft.Index(0)
+	for range 30 {
+		save(t, l, raft.Write{Entries: commands(0, last+1, last+10, 50<<10)})
+		last += 10
+		if space := l.Space(); space != raft.SpacePlenty {
+			t.Fatalf("the space is %s", space)
+		}
+	}
+	// A table that is being flushed needs room that nobody can take before.
+	for tables := []string(nil); len(tables) != 1; time.Sleep(time.Millisecond) {
+		if tables, err = namesIn(filepath.Join(dir, logDirectory), "*.mem"); err != nil || t.Context().Err() != nil {
+			t.Fatalf("tables in memory %v, error %v", tables, err)
+		}
+	}
+	ballast, err := os.Create(filepath.Join(disk, "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ballast.Close()
+	for page := make([]byte, 4<<10); err == nil; {
+		_, err = ballast.Write(page)
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	for term := raft.Term(1); term <= 1000; term++ {
+		save(t, l, raft.Write{HardState: raft.HardState{Term: term, Vote: 1}, HardStateChanged: true})
+	}
+	if err := ballast.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -62,6 +62,7 @@ type Log struct {
 	// snapshot.
 	space         atomic.Uint32
 	snapshotBytes atomic.Int64
+	tableRoom     tableRoom
 
 	// snapshotting and receiving are held while a snapshot file is written.
 	snapshotting sync.Mutex

@@ -113,6 +113,9 @@ func (l *Log) openBadger(badgerOptions func(string, badger.Logger) badger.Option
 		return err
 	}
 	l.db = db
+	if err := l.tableRoom.begin(dir); err != nil {
+		return errors.Join(err, l.closeBadger())
+	}
 	// Badger may print that it leaves a damaged table out, and go on.
 	if err = l.failure.get(); err != nil {
 		err = damaged("%v", err)

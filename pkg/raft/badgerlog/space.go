@@ -27,7 +27,8 @@ const (
 // Space tells how much room the disk has left. Below SpaceReserveBytes of free
 // space it is full. Below that and SpaceMarginBytes and the size of the newest
 // snapshot it is low: what is left lets a snapshot be taken, by which the log can
-// be shortened. It costs one system call.
+// be shortened. It costs two system calls, and takes the room of Badger's newest table
+// while the disk isn't full.
 func (l *Log) Space() raft.Space {
 	free, err := l.options.freeBytes(l.dir)
 	if err != nil {
@@ -52,6 +53,11 @@ func (l *Log) Space() raft.Space {
 		now = raft.SpaceLow
 	}
 	l.space.Store(uint32(now))
+	if now != raft.SpaceFull {
+		if err := l.tableRoom.take(); err != nil {
+			l.options.Logger.Warn("the room of a table can't be taken in advance", "directory", l.dir, "error", err)
+		}
+	}
 	return now
 }
 

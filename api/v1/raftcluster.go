@@ -73,6 +73,11 @@ type RaftClusterSpec struct {
 	// +optional
 	RestartedTime *metav1.Time `json:"restartedTime,omitempty"`
 
+	// recovery tells what the operator does about members that are lost.
+	// +optional
+	// +kubebuilder:default={}
+	Recovery RecoverySpec `json:"recovery,omitzero"`
+
 	// storage is each member's volume.
 	// +optional
 	// +kubebuilder:default={}

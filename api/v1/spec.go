@@ -91,6 +91,45 @@ const (
 	RetentionDelete RetentionPolicy = "Delete"
 )
 
+// RecoverySpec tells what the operator does about members that are lost.
+type RecoverySpec struct {
+	// memberReplacement is about members of whom nobody has heard for long. One
+	// whose pod runs with an empty volume is replaced at once, in either mode.
+	// +optional
+	// +kubebuilder:default={}
+	MemberReplacement MemberReplacementSpec `json:"memberReplacement,omitzero"`
+}
+
+// MemberReplacementSpec tells when a member counts as lost.
+type MemberReplacementSpec struct {
+	// mode Automatic gives up a member and its volume once it is lost, as long as
+	// the others are a quorum, and puts a new one in its place. Manual waits for
+	// it for ever.
+	// +optional
+	// +kubebuilder:default=Automatic
+	Mode ReplacementMode `json:"mode,omitempty"`
+
+	// afterSeconds is how long the leader has to be without word from a member,
+	// while its pod answers nobody else either, until the member is lost. A pod
+	// that is being deleted is waited for, however long: its node may be cut off.
+	// +optional
+	// +kubebuilder:default=600
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=604800
+	AfterSeconds int32 `json:"afterSeconds,omitempty"`
+}
+
+// ReplacementMode tells who replaces a member that is lost.
+// +kubebuilder:validation:Enum=Automatic;Manual
+type ReplacementMode string
+
+const (
+	// ReplacementAutomatic leaves it to the operator.
+	ReplacementAutomatic ReplacementMode = "Automatic"
+	// ReplacementManual leaves it to people.
+	ReplacementManual ReplacementMode = "Manual"
+)
+
 // RaftSpec holds the algorithm's settings.
 //
 // The defaults are wider than a node's own: a CPU limit alone can pause a pod

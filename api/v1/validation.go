@@ -29,6 +29,7 @@ func (c *RaftCluster) Validate() field.ErrorList {
 		oneOf(spec.Child("reconcilePolicy"), c.Spec.ReconcilePolicy, ReconcileManaged, ReconcilePaused),
 		c.Spec.Image.validate(spec.Child("image")),
 		c.Spec.Storage.validate(spec.Child("storage")),
+		c.Spec.Recovery.MemberReplacement.validate(spec.Child("recovery", "memberReplacement")),
 		c.Spec.Raft.validate(spec.Child("raft")),
 		c.Spec.Client.validate(spec.Child("client")),
 		c.Spec.Pod.validate(spec.Child("pod")),
@@ -78,6 +79,13 @@ func (s *StorageSpec) validate(path *field.Path) field.ErrorList {
 	return slices.Concat(errs,
 		oneOf(path.Child("retention", "whenDeleted"), s.Retention.WhenDeleted, RetentionRetain, RetentionDelete),
 		oneOf(path.Child("retention", "whenScaled"), s.Retention.WhenScaled, RetentionRetain, RetentionDelete),
+	)
+}
+
+func (m *MemberReplacementSpec) validate(path *field.Path) field.ErrorList {
+	return slices.Concat(
+		oneOf(path.Child("mode"), m.Mode, ReplacementAutomatic, ReplacementManual),
+		within(path.Child("afterSeconds"), m.AfterSeconds, 60, 604800, 1),
 	)
 }
 

@@ -197,6 +197,11 @@ func (m model) surprises(l limits) []model {
 	if m.late.kind != "" {
 		add(m.change(m.late))
 	}
+	if m.down != 0 && !m.silent {
+		silent := m
+		silent.silent = true
+		add(silent)
+	}
 	all, _ := m.voters()
 	for i := range m.places {
 		if m.healthy(i) && m.leader != 0 && int(m.leader) != i+1 && m.hasQuorum() {

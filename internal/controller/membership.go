@@ -109,18 +109,27 @@ func (p membershipPlanner) begin() move {
 		name := resources.PodName(p.o.Cluster.Name, top)
 		return p.removeMember(p.operation(v1.OperationScaleIn, name), top)
 	}
-	for ordinal := range p.id.members {
-		name := resources.PodName(p.o.Cluster.Name, ordinal)
-		if member, ok := p.member(name); !ok || member.Role != roleVoter {
-			op := p.operation(v1.OperationReplace, name)
-			op.Step, op.TargetMemberID = v1.StepAddLearner, member.MemberID
-			return p.join(op)
-		}
+	if next, ok := p.unjoined(); ok {
+		return next
 	}
 	if p.id.members < p.want {
 		return p.addPod(p.operation(v1.OperationScaleOut, resources.PodName(p.o.Cluster.Name, p.id.members)), p.id.members)
 	}
 	return move{stable: true, verdict: verdictf(v1.ReasonMembershipComplete, "%d members vote", p.want)}
+}
+
+// unjoined is the move that goes on with the first pod whose member has no vote
+// and should.
+func (p membershipPlanner) unjoined() (move, bool) {
+	for ordinal := range min(p.id.members, p.want) {
+		name := resources.PodName(p.o.Cluster.Name, ordinal)
+		if member, ok := p.member(name); !ok || member.Role != roleVoter {
+			op := p.operation(v1.OperationReplace, name)
+			op.Step, op.TargetMemberID = v1.StepAddLearner, member.MemberID
+			return p.join(op), true
+		}
+	}
+	return move{}, false
 }
 
 // top is the highest ordinal that a pod or a member has, or a volume claim that
@@ -192,18 +201,31 @@ func (p membershipPlanner) newcomer(name string) (*admin.Status, bool) {
 }
 
 // lost returns a member that is gone for good: the pod of its name runs as
-// another one, which has an empty volume or is a member itself.
+// another one, which has an empty volume or is a member itself, or nobody has
+// heard from it for as long as the spec says.
 func (p membershipPlanner) lost(name string) (admin.Member, bool) {
 	status, waits := p.newcomer(name)
-	if !waits && (status == nil || status.Name != name || !p.v.isMember(status.MemberID)) {
-		return admin.Member{}, false
-	}
+	replaced := waits || status != nil && status.Name == name && p.v.isMember(status.MemberID)
 	for _, member := range p.v.leader.Members {
-		if member.Name == name && member.MemberID != status.MemberID {
+		if member.Name != name || status != nil && status.MemberID == member.MemberID {
+			continue
+		}
+		if replaced || p.silent(member) {
 			return member, true
 		}
 	}
 	return admin.Member{}, false
+}
+
+// silent tells whether the leader, and nobody but the leader can know, has been
+// without word from a member for long enough. While its pod is being deleted, its
+// node may be cut off and it may be well.
+func (p membershipPlanner) silent(member admin.Member) bool {
+	replacement := p.o.Cluster.Spec.Recovery.MemberReplacement
+	pod := p.o.Pods[member.Name]
+	return replacement.Mode == v1.ReplacementAutomatic && member.MemberID != p.v.leader.MemberID &&
+		member.SinceContactMillis != nil && *member.SinceContactMillis >= int64(replacement.AfterSeconds)*1000 &&
+		(pod == nil || pod.DeletionTimestamp == nil)
 }
 
 // firstLost returns the lost member of the lowest ordinal.
@@ -228,8 +250,12 @@ func (p membershipPlanner) do(op v1.Operation, step Step, format string, args ..
 	return next
 }
 
-// unsafe is a move that has to wait until more members are well.
+// unsafe is a move that has to wait until more members are well. One that is to
+// stay and has no vote yet may be what is missing.
 func (p membershipPlanner) unsafe(op v1.Operation, format string, args ...any) move {
+	if next, ok := p.unjoined(); ok && op.Type == v1.OperationScaleIn {
+		return next
+	}
 	return move{operation: &op, verdict: verdictf(v1.ReasonRemovalUnsafe, format, args...)}
 }
 

@@ -48,6 +48,8 @@ type model struct {
 	// leader and down are ordinals plus one: who leads, and whose pod neither
 	// answers nor is heard of.
 	leader, down uint8
+	// silent is set once the one that is down has been so for long.
+	silent bool
 	// losses is how many volumes have been lost so far.
 	losses uint8
 	// changing is set while a change of voters isn't committed, seen once the
@@ -136,6 +138,7 @@ func (m *model) observe() *Observed {
 	cluster := &v1.RaftCluster{ObjectMeta: metav1.ObjectMeta{Name: "cfg", Namespace: "prod", UID: testUID}}
 	cluster.Spec.Replicas = int32(m.want)
 	cluster.Spec.Raft.ElectionTimeoutMaxMilliseconds = 1000
+	cluster.Spec.Recovery.MemberReplacement = v1.MemberReplacementSpec{Mode: v1.ReplacementAutomatic, AfterSeconds: 600}
 	cluster.Spec.Storage.Retention.WhenScaled = v1.RetentionDelete
 	cluster.Status.Operation = m.journal.operation()
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
@@ -207,6 +210,8 @@ func (m *model) status(i int) *admin.Status {
 				told := admin.Member{MemberID: names.ids[j][member], Name: names.pods[j], Role: role}
 				if m.places[j].pod && m.places[j].claim == member && int(m.down) != j+1 {
 					told.MatchIndex, told.SinceContactMillis, told.Promotable = 100, ptr.To[int64](1), role == "Learner"
+				} else if m.silent && int(m.down) == j+1 {
+					told.SinceContactMillis = ptr.To[int64](600_000)
 				}
 				status.Members = append(status.Members, told)
 			}
@@ -252,6 +257,7 @@ func (m model) canonical() model {
 		at.was = at.claim != 0 && (at.was || at.claim == at.voter || at.claim == at.learner)
 		at.going, at.stamped = at.going && at.claim != 0, at.stamped && at.claim != 0
 	}
+	m.silent = m.silent && m.down != 0
 	if m.leader != 0 && (!m.healthy(int(m.leader)-1) || !m.hasQuorum()) {
 		m.leader = 0
 	}

@@ -95,6 +95,9 @@ func (p membershipPlanner) removeMember(op v1.Operation, ordinal int32) move {
 	if op.Type == v1.OperationScaleIn && ordinal < p.want {
 		return p.begin() // the spec has changed its mind
 	}
+	if lost, ok := p.lost(op.Target); op.Type == v1.OperationReplace && (!ok || lost.MemberID != leaving.MemberID) {
+		return p.begin() // it is back
+	}
 	op.TargetMemberID = leaving.MemberID
 	if leaving.MemberID == p.v.leader.MemberID {
 		return p.transfer(op)

@@ -23,6 +23,7 @@ const completeSpec = `
 replicas: 3
 reconcilePolicy: Managed
 restartedTime: "2026-03-01T12:00:00Z"
+recovery: {memberReplacement: {mode: Manual, afterSeconds: 600}}
 image: {reference: a/b:c, pullPolicy: Always, pullSecrets: [{name: a}]}
 storage: {size: 1Gi, storageClassName: fast, retention: {whenDeleted: Retain, whenScaled: Retain}}
 raft: {electionTimeoutMinMilliseconds: 500, electionTimeoutMaxMilliseconds: 1000, heartbeatIntervalMilliseconds: 100, snapshotThresholdEntries: 10000}

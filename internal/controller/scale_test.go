@@ -7,6 +7,7 @@ import (
 
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
 	"github.com/conclave-dev/conclave/internal/admin"
@@ -260,6 +261,68 @@ func TestSecondLostVolumeWaitsUntilThereIsAQuorumWithoutIt(t *testing.T) {
 	w.loseVolume("cfg-2")
 	if w.run(); w.memberSteps() != "" {
 		t.Errorf("without a quorum: %s", w.memberSteps())
+	}
+}
+
+// silence keeps a member from answering, and says how long the leader has been
+// without word from it.
+func (w *world) silence(name string, millis int64) {
+	w.Reports[name] = Report{Err: errOutdated}
+	w.silent = map[string]int64{name: millis}
+	w.elect()
+}
+
+func TestMemberOfWhomNobodyHasHeardForLongIsReplaced(t *testing.T) {
+	w := settledWorld(t, 3)
+	w.silence("cfg-2", 600_000)
+	lost := w.Claims["data-cfg-2"].UID
+	plan := w.run()
+	if got, want := w.memberSteps(), "remove cfg-2, delete data-cfg-2, delete cfg-2, add cfg-2, promote cfg-2"; got != want {
+		t.Errorf("steps %s, want %s", got, want)
+	}
+	if w.Claims["data-cfg-2"].UID == lost {
+		t.Error("the new member has the old volume")
+	}
+	w.expectMembers(plan, 3)
+}
+
+func TestMemberIsNotReplacedThatMayComeBack(t *testing.T) {
+	for name, test := range map[string]struct {
+		breakIt func(w *world)
+	}{
+		"it was heard a little less long ago": {func(w *world) { w.silence("cfg-2", 599_999) }},
+		"people are to decide": {func(w *world) {
+			w.Cluster.Spec.Recovery.MemberReplacement.Mode = v1.ReplacementManual
+			w.silence("cfg-2", 900_000)
+		}},
+		"its pod is being deleted, on a node that may be cut off": {func(w *world) {
+			w.silence("cfg-2", 900_000)
+			w.Pods["cfg-2"].DeletionTimestamp = ptr.To(metav1.Now())
+		}},
+		"its pod answers the operator": {func(w *world) {
+			millis := int64(900_000)
+			w.Reports["cfg-0"].Status.Members[2].SinceContactMillis = &millis
+		}},
+		"the others are no quorum": {func(w *world) {
+			w.silence("cfg-2", 900_000)
+			w.Reports["cfg-0"].Status.Members[1].MatchIndex = 1
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settledWorld(t, 3)
+			test.breakIt(w)
+			for range 5 {
+				plan := decide(w.Observed, testImage)
+				write, ok := plan.Step.(WriteOperation)
+				if !ok {
+					break
+				}
+				w.Cluster.Status.Operation = write.Operation
+			}
+			if plan := decide(w.Observed, testImage); plan.Step != nil {
+				t.Errorf("takes step %T %v", plan.Step, plan.Why)
+			}
+		})
 	}
 }
 

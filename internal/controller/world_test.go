@@ -35,6 +35,7 @@ func testCluster(replicas int32) *v1.RaftCluster {
 			Replicas:        replicas,
 			Image:           v1.ImageSpec{PullPolicy: corev1.PullIfNotPresent},
 			ReconcilePolicy: v1.ReconcileManaged,
+			Recovery:        v1.RecoverySpec{MemberReplacement: v1.MemberReplacementSpec{Mode: v1.ReplacementAutomatic, AfterSeconds: 600}},
 			Storage:         v1.StorageSpec{Size: resource.MustParse("1Gi"), Retention: v1.RetentionSpec{WhenDeleted: v1.RetentionRetain, WhenScaled: v1.RetentionDelete}},
 			Raft: v1.RaftSpec{
 				ElectionTimeoutMinMilliseconds: 500,
@@ -64,6 +65,8 @@ type world struct {
 	membership []admin.Member
 	// wanted is the name of the member that leads if it can.
 	wanted string
+	// silent is for how long the leader has had no word from those who don't answer.
+	silent map[string]int64
 	// made counts what gets a UID or a member ID.
 	made int
 }
@@ -347,6 +350,8 @@ func (w *world) elect() {
 	for _, member := range w.membership {
 		if member.Name != leader.Name && slices.Contains(running, member.Name) && w.Reports[member.Name].Status.MemberID == member.MemberID {
 			member.MatchIndex, member.SinceContactMillis = 5000, ptr.To[int64](40)
+		} else if millis, ok := w.silent[member.Name]; ok {
+			member.SinceContactMillis = &millis
 		}
 		leader.Members = append(leader.Members, member)
 	}

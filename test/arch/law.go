@@ -9,7 +9,7 @@ var (
 	msgpack    = []string{"github.com/hashicorp/go-msgpack/..."}
 	kubernetes = []string{"k8s.io/...", "sigs.k8s.io/..."}
 	prometheus = []string{"github.com/prometheus/..."}
-	yaml       = []string{"github.com/goccy/go-yaml/..."}
+	yaml       = []string{"go.yaml.in/yaml/v3"}
 	commands   = []string{"github.com/spf13/cobra/...", "github.com/spf13/pflag/..."}
 	goroutines = []string{"golang.org/x/sync/..."} // errgroup: started beside their owner's wait
 	project    = []string{"./..."}
@@ -72,9 +72,8 @@ var dataPlane = Law{
 		},
 	},
 	"pkg/config": {
-		// The YAML of values is read by another library than that of our own files: see decision 0008.
-		May: slices.Concat([]string{"std", "github.com/tidwall/btree", "github.com/santhosh-tekuri/jsonschema/...",
-			"go.yaml.in/yaml/v3"}, msgpack, goroutines),
+		May: slices.Concat([]string{"std", "github.com/tidwall/btree", "github.com/santhosh-tekuri/jsonschema/..."},
+			yaml, msgpack, goroutines),
 		Never: []Ban{
 			{consensus, notConsensus},
 			{[]string{"net/http/..."}, "the meaning of a request belongs in internal/httpapi"},
@@ -87,7 +86,7 @@ var dataPlane = Law{
 		Never: []Ban{{consensus, "finding names is older than having a cluster"}, {kubernetes, notKube}},
 	},
 	"internal/httpapi": {
-		May: slices.Concat([]string{"std", "./pkg/config"}, yaml, goroutines),
+		May: slices.Concat([]string{"std", "./pkg/config"}, goroutines),
 		Never: []Ban{
 			{consensus, "a handler asks the store, which asks consensus"},
 			{badger, oneStorage},
@@ -105,7 +104,7 @@ var dataPlane = Law{
 	"internal/node": {
 		May: slices.Concat([]string{"std", "./pkg/raft", "./pkg/raft/wire", "./pkg/raft/badgerlog", "./pkg/raft/transport",
 			"./pkg/raft/replica", "./pkg/config", "./internal/admin", "./internal/discovery", "./internal/httpapi",
-			"./internal/opsapi", "./internal/pki"}, yaml, prometheus, goroutines),
+			"./internal/opsapi", "./internal/pki"}, prometheus, goroutines),
 		Never: []Ban{{kubernetes, notKube}},
 	},
 	"cmd/node": {
@@ -125,8 +124,7 @@ var clientSide = Law{
 		Never: []Ban{{project, remoteOnly}},
 	},
 	"cmd/conclave": {
-		May: slices.Concat([]string{"std", "./pkg/client", "./internal/admin",
-			"go.yaml.in/yaml/v3"}, commands), // which writes what kubectl reads as it was
+		May:   slices.Concat([]string{"std", "./pkg/client", "./internal/admin"}, yaml, commands),
 		Never: []Ban{{consensus, remoteOnly}, {badger, remoteOnly}},
 	},
 }

@@ -68,6 +68,9 @@ func showDifference(out *bufio.Writer, d *client.Difference) error {
 		word, after = "deleted", &client.Entry{}
 	}
 	fmt.Fprintf(out, "%s %s\n", word, d.Key)
+	if d.Reason != "" {
+		fmt.Fprintf(out, "  reason: %s\n", d.Reason)
+	}
 	if d.Before != nil && d.After != nil && before.Type != after.Type {
 		fmt.Fprintf(out, "  type: %s, was %s\n", after.Type, before.Type)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -17,8 +18,9 @@ func (s *session) historyCommand() *cobra.Command {
 		Use:   "history NAMESPACE KEY",
 		Short: "Show what a key was, newest first",
 		Long: `Show the versions of a key that history still has, newest first: the revision, what
-was done, when, the media type and the size. With --output json or yaml each comes
-with its value. The time is what the leader's clock showed.`,
+was done, when, the media type, the size, and the reason that a rollback gave. With
+--output json or yaml each comes with its value. The time is what the leader's clock
+showed.`,
 		Example:           "  conclave history pay db/url --count 5",
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: s.completeKey,
@@ -33,7 +35,7 @@ with its value. The time is what the leader's clock showed.`,
 			defer cancel()
 			table := newTable(s.out)
 			if s.output == outputText {
-				fmt.Fprintln(table, "REVISION\tCHANGE\tTIME\tTYPE\tBYTES") // an error stays until Flush
+				fmt.Fprintln(table, "REVISION\tCHANGE\tTIME\tTYPE\tBYTES\tREASON") // an error stays until Flush
 			}
 			shown := 0
 			for version, err := range c.History(ctx, args[0], args[1], options) {
@@ -46,7 +48,8 @@ with its value. The time is what the leader's clock showed.`,
 					if !version.Deleted {
 						mediaType, size = e.Type, fmt.Sprint(len(e.Value))
 					}
-					_, err := fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", e.Revision, operation(*version), clockTime(version.Time), mediaType, size)
+					_, err := fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n",
+						e.Revision, operation(*version), clockTime(version.Time), mediaType, size, cmp.Or(version.Reason, "-"))
 					return err
 				})
 				if err != nil {

@@ -23,12 +23,16 @@ type Change struct {
 	// Time is what the leader's clock showed, in a history; else it is zero. It
 	// decides nothing and may go backwards.
 	Time time.Time
+	// Reason is what a rollback gave as its reason, in a history; else it is empty.
+	Reason string
 }
 
 // sentChange is the form in which the API sends a change.
 type sentChange struct {
 	Op   string     `json:"op"`
 	Time *time.Time `json:"time,omitempty"`
+	// Reason is that of a rollback.
+	Reason string `json:"reason,omitempty"`
 	// What follows is as in sentEntry.
 	Key            string  `json:"key,omitempty"`
 	Revision       uint64  `json:"revision"`
@@ -61,6 +65,7 @@ func (c Change) MarshalJSON() ([]byte, error) {
 	if !c.Time.IsZero() {
 		sent.Time = &c.Time
 	}
+	sent.Reason = c.Reason
 	return json.Marshal(sent)
 }
 
@@ -73,7 +78,7 @@ func (c *Change) UnmarshalJSON(data []byte) error {
 	if sent.Op != OpPut && sent.Op != OpDelete {
 		return fmt.Errorf("%q is no operation that changes a key", sent.Op)
 	}
-	*c = Change{Deleted: sent.Op == OpDelete}
+	*c = Change{Deleted: sent.Op == OpDelete, Reason: sent.Reason}
 	if sent.Time != nil {
 		c.Time = *sent.Time
 	}

@@ -40,6 +40,9 @@ type Difference struct {
 	// key was absent.
 	Before *Entry `json:"before,omitempty"`
 	After  *Entry `json:"after,omitempty"`
+	// Reason is what a rollback gave as its reason, if it made of the key what it is
+	// at the second.
+	Reason string `json:"reason,omitempty"`
 }
 
 // DiffOptions say what is compared.

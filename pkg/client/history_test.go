@@ -56,6 +56,37 @@ func TestARealServerTellsWhatAKeyWas(t *testing.T) {
 	}
 }
 
+func TestARealServerTellsWhyItRolledBack(t *testing.T) {
+	ctx := t.Context()
+	c := realServer(t)
+	first, err := c.Put(ctx, "pay", "k", []byte("right"), client.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Put(ctx, "pay", "k", []byte("wrong"), client.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Rollback(ctx, "pay", client.Rollback{To: first, Reason: "it was wrong"}); err != nil {
+		t.Fatal(err)
+	}
+	var reasons []string
+	for change, err := range c.History(ctx, "pay", "k", client.ReadOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		reasons = append(reasons, change.Reason)
+	}
+	for difference, err := range c.Diff(ctx, "pay", client.DiffOptions{From: first + 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		reasons = append(reasons, difference.Reason)
+	}
+	if want := []string{"it was wrong", "", "", "it was wrong"}; !slices.Equal(reasons, want) {
+		t.Errorf("the reasons are %q, want %q", reasons, want)
+	}
+}
+
 func TestARealServerTellsWhatDiffers(t *testing.T) {
 	ctx := t.Context()
 	c := realServer(t)

@@ -19,7 +19,7 @@ func TestSettingsOfAFileAreThoseOfTheCommandLine(t *testing.T) {
 		{"nothing", "# nothing\n", " 0s 0 false []"},
 		{"an empty document", "---\n", " 0s 0 false []"},
 
-		{"an unknown setting", "name: a\nnmae: b\n", "line 2: there is no setting \"nmae\""},
+		{"an unknown setting", "name: a\nlabel: b\n", "line 2: there is no setting \"label\""},
 		{"a setting that no file may have", "config: x\n", "line 1: there is no setting \"config\""},
 		{"a wrong value", "name: a\n\ncount: many\n", "line 3: count:"},
 		{"a boolean of old", "wide: yes\n", "line 1: wide:"},

@@ -83,7 +83,7 @@ func (t *Transport) serve(conn net.Conn) {
 	case wire.PurposeSnapshot:
 		err = t.receiveSnapshot(s, p)
 	case wire.PurposeBootstrap:
-		err = t.answerBootstrap(s, p)
+		err = t.answerBootstrap(s, p, hello.Name)
 	default:
 		err = t.receiveMessages(s, p)
 	}

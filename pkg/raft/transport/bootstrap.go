@@ -9,10 +9,11 @@ import (
 )
 
 // Announce tells the node of that name, at that address, about this one and
-// returns what it answers. The name only matters with TLS. It makes one short connection, bounded by ctx and the handshake
+// returns what it answers. The name only matters with TLS, over which a node speaks
+// for nobody else. It makes one short connection, bounded by ctx and the handshake
 // timeout. The error tells why a node refused: it belongs to another cluster
 // (ErrClusterMismatch, with both IDs), it is this node itself or its certificate
-// names another (ErrWrongMember), or it doesn't serve such connections
+// or its answer names another (ErrWrongMember), or it doesn't serve such connections
 // (ErrNotServed).
 func (t *Transport) Announce(ctx context.Context, name, address string, b wire.Bootstrap) (wire.Bootstrap, error) {
 	answer, err := t.announce(ctx, destination{name: name, address: address}, b)
@@ -51,11 +52,14 @@ func (t *Transport) announce(ctx context.Context, to destination, b wire.Bootstr
 	if answer.MemberID != welcome.Member {
 		return wire.Bootstrap{}, fmt.Errorf("%w: member %v speaks for %v", ErrProtocol, welcome.Member, answer.MemberID)
 	}
+	if err := t.judgeSpeaker(to.name, &answer); err != nil {
+		return wire.Bootstrap{}, err
+	}
 	return answer, nil
 }
 
-// answerBootstrap serves one exchange.
-func (t *Transport) answerBootstrap(s *session, p *peer) error {
+// answerBootstrap serves one exchange with the node of that name.
+func (t *Transport) answerBootstrap(s *session, p *peer, name string) error {
 	ctx, cancel := context.WithTimeout(t.ctx, t.options.HandshakeTimeout)
 	defer cancel()
 	s.reader.SetLimit(wire.MaxBootstrapBytes)
@@ -73,6 +77,9 @@ func (t *Transport) answerBootstrap(s *session, p *peer) error {
 	}
 	if b.MemberID != p.id {
 		return fmt.Errorf("%w: member %v speaks for %v", ErrProtocol, p.id, b.MemberID)
+	}
+	if err := t.judgeSpeaker(name, &b); err != nil {
+		return err
 	}
 	answer := t.options.Bootstrap(ctx, b)
 	return s.send(func(w *wire.Writer) error { return w.WriteBootstrap(&answer) })

@@ -32,6 +32,15 @@ func (t *Transport) judgeName(h *wire.Hello) error {
 	return nil
 }
 
+// judgeSpeaker refuses a node that has shown the certificate of name and introduces
+// itself under another one: whoever forms a cluster takes it for that one.
+func (t *Transport) judgeSpeaker(name string, b *wire.Bootstrap) error {
+	if t.options.ServerTLS != nil && b.Name != name {
+		return fmt.Errorf("%w: node %q speaks for %q", ErrWrongMember, name, b.Name)
+	}
+	return nil
+}
+
 // explainTLS adds to an error of a connection over TLS what it means when the other
 // side doesn't speak TLS, or refused this side's certificate. With TLS 1.3 the
 // dialling side learns of a refusal only when it reads.

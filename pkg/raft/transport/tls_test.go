@@ -198,3 +198,29 @@ func TestAConnectionThatTakesNothingIsClosedWithoutTheFarewellOfTLS(t *testing.T
 		t.Errorf("%d writes were tried, want that of the message alone", n)
 	}
 }
+
+func TestOverTLSANodeSpeaksOnlyForTheNameInItsCertificate(t *testing.T) {
+	d := newDirectory()
+	ca := newAuthority(t)
+	secured := ca.options(t, "node-2")
+	var asked atomic.Int64
+	a := start(t, d, 1, ca.options(t, "node-1"))
+	b := start(t, d, 2, func(o *transport.Options) {
+		secured(o)
+		o.Bootstrap = func(context.Context, wire.Bootstrap) wire.Bootstrap {
+			asked.Add(1)
+			lie := introduction(2)
+			lie.Name = "node-3"
+			return lie
+		}
+	})
+	lie := introduction(1)
+	lie.Name = "node-3"
+	if _, err := a.Announce(t.Context(), "node-2", b.Address().String(), lie); err == nil || asked.Load() > 0 {
+		t.Errorf("node-1 introduced node-3: got %v, and it was handed on %d times", err, asked.Load())
+	}
+	eventually(t, "the reason is logged", func() bool { return b.log.count(`node \"node-1\" speaks for \"node-3\"`) > 0 })
+	if _, err := a.Announce(t.Context(), "node-2", b.Address().String(), introduction(1)); !errors.Is(err, transport.ErrWrongMember) {
+		t.Errorf("node-2 answered for node-3: got %v, want ErrWrongMember", err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/internal/pki"
@@ -13,14 +14,24 @@ import (
 
 // authorized lets only those through who hold a token of any role or a certificate
 // of one, and logs who did what. A token that is sent counts, whatever certificate
-// the connection has.
+// the connection has. A browser shows a certificate whichever page asks, so pages
+// of other origins may change nothing.
 func (a *api) authorized(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if err := a.browsers.Check(r); err != nil {
+			refuse(w, admin.Problem{
+				Status: http.StatusForbidden,
+				Code:   "cross_origin",
+				Title:  "A page of another origin may not do this",
+				Detail: err.Error(),
+			})
+			return
+		}
 		holder, err := a.credentials.holder(r)
 		log := a.log.With("method", r.Method, "path", r.URL.Path, "remote", r.RemoteAddr)
 		if r.Header.Get("Authorization") == "" {
 			var who pki.Identity
-			holder, who = certified(r, a.clusterID)
+			holder, who = certified(r, a.clusterID, time.Now())
 			log = log.With("certificate", who.Name)
 		}
 		switch {

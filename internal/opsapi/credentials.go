@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/conclave-dev/conclave/internal/pki"
 )
@@ -94,9 +97,12 @@ func (c credentials) holder(r *http.Request) (role, error) {
 }
 
 // certified returns the role that the certificate of the connection gives in the
-// cluster, and whom it is made out to.
-func certified(r *http.Request, clusterID string) (role, pki.Identity) {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || clusterID == "" {
+// cluster, and whom it is made out to. The certificate was verified when the
+// connection began; it has to be valid at each request, however long that stands.
+func certified(r *http.Request, clusterID string, now time.Time) (role, pki.Identity) {
+	over := func(c *x509.Certificate) bool { return now.After(c.NotAfter) }
+	lives := func(chain []*x509.Certificate) bool { return !slices.ContainsFunc(chain, over) }
+	if r.TLS == nil || clusterID == "" || !slices.ContainsFunc(r.TLS.VerifiedChains, lives) {
 		return roleNone, pki.Identity{}
 	}
 	who, ok := pki.Holder(r.TLS.PeerCertificates[0], clusterID, pki.RoleOperator, pki.RoleAdmin)

@@ -102,6 +102,7 @@ type api struct {
 	credentials  credentials
 	clusterID    string
 	managed      bool
+	browsers     *http.CrossOriginProtection
 	probeTimeout time.Duration
 	probes       singleflight.Group
 	verbTimeout  time.Duration
@@ -121,6 +122,7 @@ func New(o Options) (http.Handler, error) {
 	o.Log = cmp.Or(o.Log, slog.Default())
 	a := &api{
 		node: o.Node, steward: o.Steward, credentials: o.credentials(), clusterID: o.ClusterID, managed: o.OperatorTokenFile != "",
+		browsers:     http.NewCrossOriginProtection(),
 		probeTimeout: o.ProbeTimeout, verbTimeout: o.VerbTimeout, verbs: make(chan struct{}, verbsMax), log: o.Log,
 	}
 	metrics := promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{

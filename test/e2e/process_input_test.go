@@ -66,9 +66,9 @@ var mistakes = []mistake{
 	{name: "setting of a wrong type", config: "snapshot-entries: many\n", want: []string{"DIR/node.yaml", "snapshot-entries", `"many"`}},
 	{name: "setting that is a map", config: "log-level:\n  http: debug\n", want: []string{"DIR/node.yaml", "log-level", "map"}},
 	{name: "setting without a value", config: "log-level:\n", want: []string{"DIR/node.yaml", "log-level", "no value"}},
-	{name: "setting named twice", config: "log-level: info\nlog-level: warn\n", want: []string{"DIR/node.yaml", "2:1", "log-level"}},
-	{name: "broken YAML", config: "log-level: info\nhosts: [a, b\n", want: []string{"DIR/node.yaml", "2:"}},
-	{name: "YAML that is no map", config: "- a\n- b\n", want: []string{"DIR/node.yaml", "1:1"}},
+	{name: "setting named twice", config: "log-level: info\nlog-level: warn\n", want: []string{"DIR/node.yaml", "line 2", "log-level"}},
+	{name: "broken YAML", config: "log-level: info\nhosts: [a, b\n", want: []string{"DIR/node.yaml", "yaml: line"}},
+	{name: "YAML that is no map", config: "- a\n- b\n", want: []string{"DIR/node.yaml", "line 1"}},
 }
 
 func TestMistakesAreToldAndTouchNothing(t *testing.T) {

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"github.com/conclave-dev/conclave/pkg/raft"
 )
 
@@ -43,17 +45,18 @@ func (l *Loop) notePark() {
 	l.parked = parked
 }
 
-// maxHeldSnapshots bounds the snapshots that wait for one that is being written. The
-// storage keeps no more of those that have arrived.
+// maxHeldSnapshots bounds the snapshots that wait for one that is being written. It is
+// the last ones that do, for those are what the storage keeps of all that have arrived.
 const maxHeldSnapshots = 2
 
 // receive hands a message to the core. A snapshot for a parked member waits while the
 // storage writes one of its own, which would count as newer.
 func (l *Loop) receive(m raft.Message) {
 	if m.Kind == raft.KindInstallSnapshot && l.snapshots.saving && l.core.Parked() != raft.ParkNone {
-		if len(l.snapshots.held) < maxHeldSnapshots {
-			l.snapshots.held = append(l.snapshots.held, m)
+		if len(l.snapshots.held) == maxHeldSnapshots {
+			l.snapshots.held = slices.Delete(l.snapshots.held, 0, 1)
 		}
+		l.snapshots.held = append(l.snapshots.held, m)
 		return
 	}
 	l.core.Step(m)

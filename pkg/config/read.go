@@ -60,8 +60,10 @@ func (s *Store) page(ctx context.Context, namespace string, list ListOptions, fr
 	view, standing, err := s.newest(ctx, o)
 	if err == nil && list.Cursor != "" && view.Revision < o.At {
 		// Another member made the page before and is ahead of this one.
-		err = s.awaitRevision(ctx, o.At)
-		view = s.state.View()
+		if err = s.awaitRevision(ctx, o.At); err == nil {
+			view = s.state.View()
+			err = s.refusal(view)
+		}
 	}
 	if err == nil {
 		standing, err = asOf(view, standing, o.At)
@@ -113,7 +115,11 @@ func (s *Store) newest(ctx context.Context, o ReadOptions) (*View, Standing, err
 	if err := o.check(); err != nil {
 		return nil, Standing{}, err
 	}
-	var err error
+	before := s.state.View()
+	err := s.refusal(before)
+	if err != nil {
+		return nil, Standing{}, err
+	}
 	switch o.Level {
 	case Linear:
 		err = s.barrier(ctx)
@@ -133,6 +139,11 @@ func (s *Store) newest(ctx context.Context, o ReadOptions) (*View, Standing, err
 	view, standing := s.look(o.Level)
 	if err := s.refusal(view); err != nil {
 		return nil, Standing{}, err
+	}
+	if view.setBacks != before.setBacks {
+		// The member was parked and healed meanwhile: what was waited for need not be in
+		// this view.
+		return nil, Standing{}, fmt.Errorf("%w: the state was replaced while it was read", ErrParked)
 	}
 	return view, standing, nil
 }
@@ -180,6 +191,11 @@ func (s *Store) awaitRevision(ctx context.Context, revision uint64) error {
 func (s *Store) standstill() error {
 	if err := s.state.Fault(); err != nil {
 		return fmt.Errorf("%w: %w", ErrParked, err)
+	}
+	if s.parked != nil {
+		if err := s.parked(); err != nil {
+			return err
+		}
 	}
 	if s.ready == nil {
 		return nil

@@ -18,6 +18,9 @@ func (s *State) Restore(r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
+	if restored.index < s.index {
+		s.setBacks++
+	}
 	s.contents = *restored
 	s.fault = nil
 	clear(s.touched)

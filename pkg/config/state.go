@@ -26,8 +26,10 @@ type State struct {
 	// scratch is used by chain and the scrubber alone, again and again.
 	scratch []byte
 	fault   error
-	view    atomic.Pointer[View]
-	hub     hub
+	// setBacks counts the restores that led to an earlier index.
+	setBacks uint64
+	view     atomic.Pointer[View]
+	hub      hub
 }
 
 // contents is all that the log determines: what a snapshot holds and a restore
@@ -156,7 +158,7 @@ func (s *State) publish() {
 	view := &View{
 		Index: s.index, Revision: s.revision, Hash: s.hash, LiveBytes: s.bytes, Keys: s.keys,
 		HistoryBytes: s.history.bytes, Settings: s.settings, SettingsRevision: s.settingsRevision, KeptResults: s.kept.byIndex.Len(), oldest: s.history.oldest,
-		spaces: s.frozen.Copy(), journal: s.history.journal.freeze(), fault: s.fault,
+		spaces: s.frozen.Copy(), journal: s.history.journal.freeze(), fault: s.fault, setBacks: s.setBacks,
 	}
 	s.view.Store(view)
 	s.hub.announce(&s.changes, s.revision)

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -350,4 +351,76 @@ func TestAParkedMemberServesNothing(t *testing.T) {
 	if _, err := store.Put(t.Context(), *put("a", "2")); !errors.Is(err, config.ErrParked) || errors.Is(err, config.ErrOutcomeUnknown) {
 		t.Errorf("a write: %v, want ErrParked", err)
 	}
+}
+
+// TestAReadAcrossAHealingTellsNothingOlder parks the member after a read's barrier, puts
+// an earlier state in the place of its own, and lets it serve again before the read has
+// looked whether it may.
+func TestAReadAcrossAHealingTellsNothingOlder(t *testing.T) {
+	for _, o := range []config.ReadOptions{{Level: config.Linear}, {Level: config.Local}} {
+		t.Run(o.Level.String(), func(t *testing.T) {
+			var why error
+			replace := func() {}
+			store, fake := newStore(t, config.StoreOptions{
+				Parked: func() error { return why },
+				Ready:  func() error { replace(); return nil },
+			})
+			fake.barrier = func(context.Context) error { replace(); return nil }
+			fake.apply(put("a", "1"))
+			var earlier bytes.Buffer
+			if _, err := fake.state.Snapshot().WriteTo(&earlier); err != nil {
+				t.Fatal(err)
+			}
+			fake.apply(put("a", "2"))
+			replace = func() {
+				replace = func() {}
+				why = config.ErrParked
+				if err := fake.state.Restore(&earlier); err != nil {
+					t.Fatal(err)
+				}
+				fake.index--
+				fake.asked = func() {
+					fake.asked = nil
+					fake.apply(put("a", "2"))
+					why = nil
+				}
+			}
+			entry, _, err := store.Get(t.Context(), "pay", "a", o)
+			if err == nil && string(entry.Value) != "2" || err != nil && !errors.Is(err, config.ErrParked) {
+				t.Errorf("it read %v, %v; want 2 or ErrParked", entry, err)
+			}
+			if entry, _, err = store.Get(t.Context(), "pay", "a", o); err != nil || string(entry.Value) != "2" {
+				t.Errorf("the next one read %v, %v", entry, err)
+			}
+		})
+	}
+}
+
+// TestAReadThatWaitsIsToldThatTheMemberParks lets a read wait for a revision at a member
+// that parks.
+func TestAReadThatWaitsIsToldThatTheMemberParks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var parked atomic.Bool
+		store, fake := newStore(t, config.StoreOptions{Parked: func() error {
+			if parked.Load() {
+				return config.ErrParked
+			}
+			return nil
+		}})
+		run(t, store)
+		fake.apply(put("a", "1"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		waiting := make(chan error, 1)
+		go func() {
+			_, _, err := store.Get(ctx, "pay", "a", config.ReadOptions{Level: config.Session, MinRevision: 2})
+			waiting <- err
+		}()
+		synctest.Wait()
+		began := time.Now()
+		parked.Store(true)
+		if err := <-waiting; !errors.Is(err, config.ErrParked) || time.Since(began) > time.Second {
+			t.Errorf("after %v it is told %v, want ErrParked", time.Since(began), err)
+		}
+	})
 }

@@ -40,6 +40,8 @@ type View struct {
 	oldest  uint64
 	// fault is why the state stands still, nil while it doesn't.
 	fault error
+	// setBacks is how often the state was replaced by an earlier one.
+	setBacks uint64
 }
 
 // Get returns the entry of a key, or nil when the key is absent.

@@ -36,15 +36,16 @@ const ownName = "{name}"
 // openCertificates reads the certificates that the options name.
 func openCertificates(o *Options) (certificates, error) {
 	all := certificates{cluster: o.ClusterInEffect()}
+	serving, both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	self := pki.Identity{Cluster: all.cluster, Role: pki.RoleNode, Name: o.Name}
 	for _, one := range []struct {
 		certificate *certificate
 		port, dir   string
 		options     pki.Options
 	}{
-		{&all.peer, "peer", o.PeerTLS, pki.Options{Authorities: true, Check: pki.CheckNames(self)}},
-		{&all.client, "client", o.ClientTLS, pki.Options{Check: servesHosts}},
-		{&all.ops, "ops", o.OpsTLS, pki.Options{Check: servesHosts}},
+		{&all.peer, "peer", o.PeerTLS, pki.Options{Authorities: true, Usages: both, Check: pki.CheckNames(self)}},
+		{&all.client, "client", o.ClientTLS, pki.Options{Usages: serving, Check: servesHosts}},
+		{&all.ops, "ops", o.OpsTLS, pki.Options{Usages: serving, Check: servesHosts}},
 	} {
 		one.certificate.port = one.port
 		if one.dir == "" {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -77,13 +78,18 @@ func readFile(path string) ([]byte, error) {
 	return content, err
 }
 
-// parseMaterial reads what the files of dir hold, and checks that it fits together.
-// What a private key looks like stands in no error.
-func parseMaterial(dir string, raw [3][]byte, now time.Time) (*Material, error) {
+// parseMaterial reads what the files of dir hold, and checks that it fits together
+// and is good for the usages. What a private key looks like stands in no error.
+func parseMaterial(dir string, raw [3][]byte, now time.Time, usages ...x509.ExtKeyUsage) (*Material, error) {
 	m := &Material{raw: raw}
 	var err error
 	if m.Certificate, err = tls.X509KeyPair(raw[0], raw[1]); err != nil {
 		return nil, fmt.Errorf("%s and %s: %w", filepath.Join(dir, FileCertificate), FileKey, err)
+	}
+	for _, usage := range usages {
+		if err := mayBeUsed(m.Certificate.Leaf, usage); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, FileCertificate), err)
+		}
 	}
 	if raw[2] == nil {
 		return m, nil
@@ -95,6 +101,21 @@ func parseMaterial(dir string, raw [3][]byte, now time.Time) (*Material, error) 
 		return nil, fmt.Errorf("%s: not issued by any of %s: %w", filepath.Join(dir, FileCertificate), FileAuthorities, err)
 	}
 	return m, nil
+}
+
+// mayBeUsed returns why a certificate isn't for servers, or for clients: it names what
+// it is for, and that isn't among it (RFC 5280, section 4.2.1.12). The other side of
+// a handshake would refuse it.
+func mayBeUsed(leaf *x509.Certificate, usage x509.ExtKeyUsage) error {
+	named := len(leaf.ExtKeyUsage) + len(leaf.UnknownExtKeyUsage)
+	if named == 0 || slices.Contains(leaf.ExtKeyUsage, usage) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return nil
+	}
+	side := "server (serverAuth)"
+	if usage == x509.ExtKeyUsageClientAuth {
+		side = "client (clientAuth)"
+	}
+	return fmt.Errorf("by its extended key usage, the certificate may not be used by a %s", side)
 }
 
 // ReadAuthorities reads PEM certificates of authorities. Every block has to be
@@ -117,6 +138,10 @@ func ReadAuthorities(text []byte) (*x509.CertPool, error) {
 	}
 	if found == 0 {
 		return nil, errors.New("it holds no certificate in PEM")
+	}
+	// The decoder passes over blocks that are cut off or garbled.
+	if begun, ended := bytes.Count(text, []byte("-----BEGIN ")), bytes.Count(text, []byte("-----END ")); begun != found || ended != found {
+		return nil, fmt.Errorf("%d blocks begin and %d end, and only %d can be read", begun, ended, found)
 	}
 	return pool, nil
 }

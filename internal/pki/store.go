@@ -17,6 +17,9 @@ type Options struct {
 	Dir string
 	// Authorities tells whether the file of authorities has to be there.
 	Authorities bool
+	// Usages are what the certificate has to allow, among those for servers and
+	// for clients.
+	Usages []x509.ExtKeyUsage
 	// Check, if not nil, returns why a certificate can't be used here, such as that
 	// it is made out to another.
 	Check func(*x509.Certificate) error
@@ -122,7 +125,7 @@ func (s *Store) Reload() {
 
 // accept makes material of the files, if it is fit for use at some time.
 func (s *Store) accept(raw [3][]byte) (*Material, error) {
-	m, err := parseMaterial(s.options.Dir, raw, s.options.Now())
+	m, err := parseMaterial(s.options.Dir, raw, s.options.Now(), s.options.Usages...)
 	if err != nil {
 		return nil, err
 	}

@@ -31,8 +31,9 @@ func (a *api) authorized(next http.HandlerFunc) http.HandlerFunc {
 		log := a.log.With("method", r.Method, "path", r.URL.Path, "remote", r.RemoteAddr)
 		if r.Header.Get("Authorization") == "" {
 			var who pki.Identity
-			holder, who = certified(r, a.clusterID, time.Now())
-			log = log.With("certificate", who.Name)
+			if holder, who = certified(r, a.clusterID, time.Now()); holder != roleNone {
+				log = log.With("certificate", who.String())
+			}
 		}
 		switch {
 		case err != nil:
@@ -54,8 +55,10 @@ func (a *api) authorized(next http.HandlerFunc) http.HandlerFunc {
 				Detail: a.unauthorizedDetail(r),
 			})
 		default:
-			log.Debug("admin request", "role", holder)
-			next(w, r.WithContext(context.WithValue(r.Context(), roleKey{}, holder)))
+			log = log.With("role", holder)
+			log.Debug("admin request")
+			ctx := context.WithValue(r.Context(), roleKey{}, holder)
+			next(w, r.WithContext(context.WithValue(ctx, logKey{}, log)))
 		}
 	}
 }
@@ -72,6 +75,9 @@ func (a *api) unauthorizedDetail(r *http.Request) string {
 
 // roleKey is where a request's context holds the role of who sent it.
 type roleKey struct{}
+
+// logKey is where it holds the log that tells whose request it is.
+type logKey struct{}
 
 // steering lets only those through who may change the membership: on a cluster
 // that an operator runs, the operator alone, or the two would undo each other's

@@ -1,8 +1,10 @@
 package opsapi_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -76,5 +78,16 @@ func TestAPageInABrowserThatHoldsACertificateCanNotUseIt(t *testing.T) {
 		if response.StatusCode != http.StatusOK {
 			t.Errorf("POST %s by a program: HTTP %d %s", path, response.StatusCode, body)
 		}
+	}
+}
+
+func TestTheLogTellsWhoseCertificateAChangeWasMadeWith(t *testing.T) {
+	var log bytes.Buffer
+	o := certifiedOptions(t, &fakeNode{})
+	o.Log = slog.New(slog.NewTextHandler(&log, nil)) // at the level that nodes run at
+	soon := time.Now().Add(time.Hour)
+	send(port(t, o), certified(http.MethodPost, "/admin/v1/snapshot", soon, soon))
+	if !strings.Contains(log.String(), "carried out") || !strings.Contains(log.String(), "certificate=conclave://c1/admin/ann role=admin") {
+		t.Errorf("logged %s, want that ann did it", &log)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
@@ -108,7 +109,7 @@ func (a *api) carryOut(do verb) http.HandlerFunc {
 		ctx, cancel := context.WithTimeout(r.Context(), a.verbTimeout)
 		defer cancel()
 		answer, err := do(ctx, r)
-		log := a.log.With("method", r.Method, "path", r.URL.Path, "remote", r.RemoteAddr)
+		log := r.Context().Value(logKey{}).(*slog.Logger) //nolint:forcetypeassert // authorized has put it there
 		if err != nil {
 			log.Warn("admin request not carried out", "error", err)
 			refuse(w, problemOf(err))

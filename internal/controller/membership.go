@@ -75,8 +75,8 @@ func (p membershipPlanner) next(operation *v1.Operation) move {
 	case op.Type == v1.OperationReplace && op.Step != v1.StepRemoveMember && ordinal >= p.id.members:
 		return p.begin() // there is no pod any more whose member could be replaced
 	}
-	if _, _, lost := p.firstLost(); lost && op.Type == v1.OperationScaleIn && op.Step == v1.StepRemoveMember {
-		return p.begin() // without the lost one, more may go
+	if _, _, lost := p.firstLost(); lost && yieldsToLost(op) {
+		return p.begin()
 	}
 	switch op.Step {
 	case v1.StepAddPod:
@@ -93,6 +93,20 @@ func (p membershipPlanner) next(operation *v1.Operation) move {
 	default:
 		return move{verdict: verdictf(v1.ReasonMembershipUnknown, "the operation on %s is at the step %q, which this operator doesn't know", op.Target, op.Step),
 			operation: operation, stalled: true}
+	}
+}
+
+// yieldsToLost tells whether an operation makes way for the replacement of a lost
+// member: one that removes a member, since without the lost one more may go, and one
+// that adds a member to the others, whose pod or log may never come that far.
+func yieldsToLost(op v1.Operation) bool {
+	switch op.Step {
+	case v1.StepRemoveMember:
+		return op.Type == v1.OperationScaleIn
+	case v1.StepAddPod, v1.StepAddLearner, v1.StepPromote:
+		return op.Type == v1.OperationScaleOut
+	default:
+		return false
 	}
 }
 

@@ -371,3 +371,52 @@ func TestBadImageIsRepairedInTheMiddleOfScalingOut(t *testing.T) {
 	w.Cluster.Spec.Image.Reference = ""
 	w.expectMembers(w.run(), 5)
 }
+
+// A pod that is being deleted goes on serving until its node has stopped.
+func TestMemberIsNotRemovedWhileThePodOfAnotherIsBeingDeleted(t *testing.T) {
+	w := settledWorld(t, 3)
+	w.Pods["cfg-1"].DeletionTimestamp = &metav1.Time{}
+	w.Cluster.Spec.Replicas = 1
+	if plan := w.run(); w.memberSteps() != "" || plan.Why.Reason != v1.ReasonRemovalUnsafe {
+		t.Errorf("with one of three about to stop: %s; %v", w.memberSteps(), plan.Why)
+	}
+	w.Pods["cfg-1"].DeletionTimestamp = nil
+	w.scale(1, "remove cfg-2, resize to 2, delete data-cfg-2, remove cfg-1, delete PodDisruptionBudget cfg, resize to 1, delete data-cfg-1")
+}
+
+// A member that waits for what may never come holds nothing up that a quorum
+// needs.
+func TestLostVolumeIsMendedWhileAnotherMemberCannotJoin(t *testing.T) {
+	cases := map[string]func(*world){
+		"its pod finds no node": func(w *world) { w.crash("cfg-3", "") },
+		"it never catches up": func(w *world) {
+			w.membership = append(w.membership, admin.Member{MemberID: w.memberOn("cfg-3"), Name: "cfg-3", Role: roleLearner, NotPromotableReason: "behind"})
+			w.elect()
+		},
+	}
+	for name, hold := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := settledWorld(t, 3)
+			w.Cluster.Spec.Replicas = 5
+			for w.Pods["cfg-3"] == nil {
+				plan := decide(w.Observed, testImage)
+				w.Cluster.Status = statusOf(w.Observed, plan)
+				w.take(plan)
+			}
+			hold(w)
+			if plan := w.run(); w.Cluster.Status.Operation == nil || w.Cluster.Status.Operation.Target != "cfg-3" {
+				t.Fatalf("cfg-3 isn't waited for: %v, %+v", plan.Why, w.Cluster.Status.Operation)
+			}
+			w.steps = nil
+			w.loseVolume("cfg-1")
+			w.elect()
+			w.run()
+			if got, want := w.memberSteps(), "remove cfg-1, add cfg-1, promote cfg-1"; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			if op := w.Cluster.Status.Operation; op == nil || op.Target != "cfg-3" {
+				t.Errorf("and goes on with %+v", op)
+			}
+		})
+	}
+}

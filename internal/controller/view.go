@@ -133,10 +133,15 @@ func inTouch(o *Observed, leader *admin.Status, limitMillis int64) map[string]bo
 	return ids
 }
 
-// hampered tells whether a member can't be counted on by its own word: its pod
-// runs as another member, isn't at work, lacks what it had acknowledged, can't
-// write, or is parked and never stands for election. One that doesn't answer the operator is judged by the leader alone.
+// hampered tells whether a member can't be counted on, though the leader hears from
+// it: its pod is being deleted, or the member itself says that it is another one,
+// isn't at work, lacks what it had acknowledged, can't write, or is parked and never
+// stands for election. One that doesn't answer the operator is judged by the leader
+// alone.
 func hampered(o *Observed, member admin.Member) bool {
+	if pod := o.Pods[member.Name]; pod != nil && pod.DeletionTimestamp != nil {
+		return true // it goes on serving until its node has stopped
+	}
 	status := o.Reports[member.Name].Status
 	return status != nil && (status.MemberID != member.MemberID || status.State != admin.StateRunning ||
 		status.Faulty || status.Stalled || status.Parked != "" || status.Space == spaceFull)

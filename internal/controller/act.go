@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "github.com/conclave-dev/conclave/api/v1"
+	"github.com/conclave-dev/conclave/internal/admin"
 	"github.com/conclave-dev/conclave/internal/controller/resources"
 )
 
@@ -50,6 +51,9 @@ func (r *Reconciler) act(ctx context.Context, o *Observed, step Step) error {
 	case WriteOperation:
 		return r.writeOperation(ctx, o, step.Operation)
 	case ChangeMembership:
+		if step.Kind == admin.Remove {
+			return r.alter(ctx, o, step)
+		}
 		return r.changeMembership(ctx, o, step)
 	case TransferLeadership:
 		return r.transferLeadership(ctx, o, step)

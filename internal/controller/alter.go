@@ -48,7 +48,8 @@ func (r *Reconciler) writeOperation(ctx context.Context, o *Observed, operation 
 }
 
 // changeMembership asks the leader for one change of the membership that the plan
-// was based on; of any other the leader refuses it.
+// was based on; of any other the leader refuses it. A removal comes through alter:
+// whether a quorum is left depends on pods that an old cache may show as they were.
 func (r *Reconciler) changeMembership(ctx context.Context, o *Observed, step ChangeMembership) error {
 	return r.askLeader(ctx, o, step.Leader, func(ctx context.Context, baseURL, token string) error {
 		return r.Members.ChangeMembership(ctx, baseURL, token, step.Change)
@@ -111,6 +112,8 @@ func (r *Reconciler) alter(ctx context.Context, o *Observed, step Step) error {
 		return errOutdated
 	}
 	switch step := step.(type) {
+	case ChangeMembership:
+		return r.changeMembership(ctx, fresh, step)
 	case Resize:
 		return r.resize(ctx, fresh, plan.input, step.Pods)
 	case DeleteClaim:

@@ -231,6 +231,51 @@ func TestScalingSurvivesFaultsOfEveryCall(t *testing.T) {
 	}
 }
 
+// TestMemberIsNotRemovedOnTheWordOfAnOldCache has the cache show a pod as it was
+// before its deletion began.
+func TestMemberIsNotRemovedOnTheWordOfAnOldCache(t *testing.T) {
+	cluster := testCluster(3)
+	cluster.Spec.NetworkPolicy.Mode = v1.NetworkPolicyDisabled // the client in memory can't apply one
+	api := apiInMemory(t, cluster)
+	members := &fakeMembers{}
+	c := &fakeCluster{t: t, environment: &environment{admin: api, members: members}, namespace: cluster.Namespace, name: cluster.Name}
+	cache := interceptor.NewClient(api, interceptor.Funcs{
+		List: func(ctx context.Context, api client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			err := api.List(ctx, list, opts...)
+			if pods, ok := list.(*corev1.PodList); ok {
+				for i := range pods.Items {
+					pods.Items[i].DeletionTimestamp = nil
+				}
+			}
+			return err
+		},
+	})
+	r := &Reconciler{Client: cache, Live: api, Members: members, Events: &events.FakeRecorder{}, DefaultImage: testImage}
+	g := &group{}
+	passes := func() {
+		for range 60 {
+			_, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(cluster)})
+			c.must(err)
+			if c.get(&appsv1.StatefulSet{}, c.name) == nil {
+				c.play(g)
+			}
+		}
+	}
+	passes()
+	c.isSettled(g, 3)
+	pod := &corev1.Pod{}
+	c.must(c.get(pod, "cfg-1"))
+	pod.Finalizers = []string{"test/stays"}
+	c.must(api.Update(t.Context(), pod))
+	c.must(api.Delete(t.Context(), pod))
+	before := len(g.done)
+	c.resize(1)
+	passes()
+	if after := g.done[before:]; len(after) != 0 {
+		t.Errorf("while a pod was going the membership changed: %v", after)
+	}
+}
+
 // resize asks for another number of members.
 func (c *fakeCluster) resize(replicas int32) {
 	c.t.Helper()

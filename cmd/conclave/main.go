@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -13,8 +14,22 @@ import (
 // version is set when the program is built.
 var version = "dev"
 
+const (
+	// interruptGrace is how long a command has to end by itself, and to say how far it
+	// came. One that reads from a terminal never would.
+	interruptGrace = time.Second
+	// statusInterrupted is what shells give to a command that SIGINT has ended.
+	statusInterrupted = 130
+)
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() {
+		stop() // so that the next one ends the program at once
+		time.Sleep(interruptGrace)
+		fmt.Fprintln(os.Stderr, "conclave: interrupted")
+		os.Exit(statusInterrupted)
+	})
 	p := program{
 		name: filepath.Base(os.Args[0]),
 		env:  os.Getenv,

@@ -7,9 +7,9 @@ GOTEST  := $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg
 # Packages that start goroutines: `make race` looks at these.
 CONCURRENT := ./pkg/raft/... ./pkg/config/... ./pkg/client/... $(filter-out ./internal/controller,$(wildcard ./internal/*))
 # Debian packages that tests need besides Go, make and git: gcc for the race
-# detector, buildah for the image, the makers of file systems for tests of power
+# detector, openssl for the page on TLS, buildah for the image, the makers of file systems for tests of power
 # cuts, the rest for the Kubernetes in test/kube. .ci/run installs them.
-PACKAGES := gcc libc6-dev curl buildah e2fsprogs xfsprogs btrfs-progs runc iproute2 nftables util-linux mount procps
+PACKAGES := gcc libc6-dev curl openssl buildah e2fsprogs xfsprogs btrfs-progs runc iproute2 nftables util-linux mount procps
 
 .PHONY: help
 help: ## print this list

@@ -120,7 +120,7 @@ func TestDecodedEntriesDoNotShareSpareRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = append(got.Entries[0].Data, "XXX"...)
+	_ = append(got.Entries[0].Data, "beyond"...)
 	if string(got.Entries[1].Data) != "two" {
 		t.Errorf("appending to one entry changed the next to %q", got.Entries[1].Data)
 	}
